@@ -1,0 +1,89 @@
+"""A NATS server of our own: one account, an admin, and one user per service with allow-lists."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lumi_local.process import LOOPBACK, Spec, write_private
+from lumi_local.topology import CONSUMERS, HEARD_BY_ALL, SERVICES, stream, subjects
+
+ADMIN = "admin"
+USERS = (ADMIN, *SERVICES)
+
+
+@dataclass(frozen=True)
+class NatsServer:
+    """A running server as its clients see it; users are `admin` and the services by name."""
+
+    port: int
+    passwords: Mapping[str, str] = field(repr=False)
+    host: str = LOOPBACK
+
+    @property
+    def url_admin(self) -> str:
+        """`nats://` address of the user that makes streams and consumers."""
+        return self.url(ADMIN)
+
+    def url(self, user: str) -> str:
+        """`nats://` address of a service's user."""
+        return f"nats://{user}:{self.passwords[user]}@{self.host}:{self.port}"
+
+
+def new_passwords() -> dict[str, str]:
+    """A fresh password for each user."""
+    return {user: secrets.token_hex(24) for user in USERS}
+
+
+def spec(program: Path, folder: Path, server: NatsServer, *, durable: bool = True) -> Spec:
+    """How to start the server; writes its configuration, which holds the passwords, into `folder` (mode 0600)."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    configuration = folder / "nats.json"
+    write_private(configuration, json.dumps(_configuration(folder, server, durable=durable), indent=1))
+    return Spec([str(program), "--config", str(configuration)], cwd=folder)
+
+
+def accepts(server: NatsServer) -> bool:
+    """Whether the server answers clients: it greets each connection with its INFO line."""
+    try:
+        with socket.create_connection((server.host, server.port), timeout=1) as connection:
+            return connection.recv(4) == b"INFO"
+    except OSError:
+        return False
+
+
+def permissions(service: str) -> dict[str, dict[str, list[str]]]:
+    """What a service may say and hear: its own events, its own consumers, its own inboxes, revocations."""
+    publish = [subjects(service), "$JS.API.INFO", f"$JS.API.STREAM.INFO.{stream(service)}"]
+    for consumer, contexts in CONSUMERS.items():
+        if consumer.startswith(f"{service}-"):
+            for context in contexts:
+                name = f"{stream(context)}.{consumer}"
+                publish += [
+                    f"$JS.API.CONSUMER.INFO.{name}",
+                    f"$JS.API.CONSUMER.MSG.NEXT.{name}",
+                    f"$JS.ACK.{name}.>",
+                ]
+    subscribe = [f"_INBOX.{service}.>", subjects(service), subjects(HEARD_BY_ALL)]
+    return {"publish": {"allow": publish}, "subscribe": {"allow": sorted(set(subscribe))}}
+
+
+def _configuration(folder: Path, server: NatsServer, *, durable: bool) -> dict[str, object]:
+    users: list[dict[str, object]] = [{"user": ADMIN, "password": server.passwords[ADMIN]}]
+    users += [
+        {"user": service, "password": server.passwords[service], "permissions": permissions(service)}
+        for service in SERVICES
+    ]
+    # Acknowledged means on the disk; tests that throw everything away may do without.
+    sync = "always" if durable else "2m"
+    return {
+        "server_name": "lumi",
+        "listen": f"{server.host}:{server.port}",
+        "jetstream": {"store_dir": str(folder / "jetstream"), "sync_interval": sync},
+        "accounts": {"LUMI": {"jetstream": "enabled", "users": users}},
+        "max_payload": 8 * 1024 * 1024,
+    }

@@ -1,0 +1,51 @@
+"""Settings of the local stack, from the environment (prefix `LUMI_`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lumi_local.topology import SERVICES
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+
+
+class Settings(BaseSettings):
+    """Where the stack lives and which ports and programs it uses."""
+
+    model_config = SettingsConfigDict(env_prefix="LUMI_", frozen=True)
+
+    home: Path = Field(default=CHECKOUT / ".lumi", description="data and runtime files")
+    port_base: int = Field(default=7000, ge=1024, le=64000, description="first of the stack's ports")
+    gateway_port: int = Field(default=8080, ge=1024, le=65535, description="where clients come in")
+    postgres_bin: Path | None = Field(default=None, description="folder with PostgreSQL's programs")
+    nats_bin: Path | None = Field(default=None, description="the nats-server program")
+    envoy_bin: Path | None = Field(default=None, description="the envoy program")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        # Relative to the checkout and not to wherever the command was typed: there is one stack per checkout.
+        return (CHECKOUT / value).absolute()
+
+    @property
+    def postgres_port(self) -> int:
+        return self.port_base + 432
+
+    @property
+    def nats_port(self) -> int:
+        return self.port_base + 422
+
+    @property
+    def envoy_admin_port(self) -> int:
+        return self.port_base + 901
+
+    def public_port(self, service: str) -> int:
+        """Port of a service for the gateway."""
+        return self.port_base + 201 + SERVICES.index(service)
+
+    def internal_port(self, service: str) -> int:
+        """Port of a service for its peers, mutual TLS only."""
+        return self.port_base + 301 + SERVICES.index(service)

@@ -1,0 +1,97 @@
+"""What a servicer and the code below it know about the call: who, from where, for how long."""
+
+import json
+import secrets
+from time import monotonic
+from typing import NamedTuple
+
+from lumi_common.principal import Principal
+
+
+class Actor(NamedTuple):
+    """On whose behalf something is done: `type` as in a principal's kind, `id` theirs."""
+
+    type: str
+    id: str
+
+
+class Context:
+    """One call, or one run of background work.
+
+    `method` is the full name (`lumi.orders.v1.OrderService/CancelOrder`, or the job's name); `actor` is the end
+    user, forwarded where a peer calls on their behalf; `deadline` is on the loop's clock, in seconds;
+    `owner_only` says that the caller lacks the method's permission and may act on rows of their own only.
+    """
+
+    __slots__ = (
+        "_headers",
+        "actor",
+        "deadline",
+        "ip",
+        "method",
+        "owner_only",
+        "principal",
+        "traceparent",
+        "user_agent",
+    )
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        principal: Principal,
+        actor: Actor | None = None,
+        ip: str = "",
+        user_agent: str = "",
+        traceparent: str = "",
+        deadline: float = float("inf"),
+        owner_only: bool = False,
+    ) -> None:
+        self.method = method
+        self.principal = principal
+        self.actor = actor or Actor(principal.kind, principal.id)
+        self.ip = ip
+        self.user_agent = user_agent
+        self.traceparent = traceparent
+        self.deadline = deadline
+        self.owner_only = owner_only
+        self._headers: str | None = None
+
+    @classmethod
+    def system(cls, name: str, *, timeout: float = 60.0) -> "Context":
+        """The context of background work such as `orders.sweeper`, with `timeout` seconds to spend."""
+        return cls(
+            method=name,
+            principal=Principal.service(name),
+            traceparent=new_traceparent(),
+            deadline=monotonic() + timeout,
+        )
+
+    def remaining(self) -> float:
+        """Seconds left before the deadline, never below zero."""
+        return max(0.0, self.deadline - monotonic())
+
+    @property
+    def trace_id(self) -> str:
+        """The 32 hexadecimal digits that tie logs and traces together, or nothing."""
+        return self.traceparent[3:35]
+
+    @property
+    def headers(self) -> str:
+        """What outbox rows keep about the call, as JSON text; empty values are null."""
+        if self._headers is None:
+            self._headers = json.dumps(
+                {
+                    "actor_type": self.actor.type,
+                    "actor_id": self.actor.id or None,
+                    "ip_address": self.ip or None,
+                    "user_agent": self.user_agent or None,
+                    "traceparent": self.traceparent or None,
+                }
+            )
+        return self._headers
+
+
+def new_traceparent(*, sampled: bool = False) -> str:
+    """A W3C traceparent that starts a trace of its own."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-{'01' if sampled else '00'}"

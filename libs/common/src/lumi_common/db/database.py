@@ -1,0 +1,230 @@
+"""A service's Postgres: reads and guarded changes in autocommit, transactions and commands where a rule needs them."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NoReturn, Protocol
+from uuid import UUID
+
+import asyncpg
+from google.protobuf.message import Message
+
+from lumi_common.context import Context
+from lumi_common.db.request import Command, Once
+from lumi_common.db.statement import Statement
+from lumi_common.errors import LumiError, Reason, Unavailable
+
+Row = asyncpg.Record
+Refusals = Mapping[str, Callable[[], LumiError]]
+
+_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Executor(Protocol):
+    """Whatever runs statements: the database itself, one call's autocommit, a transaction, a command."""
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        """Every row."""
+
+    async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        """The first row, or None."""
+
+    async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
+        """The first column of the first row, or None."""
+
+
+class Database:
+    """The pool, and the ways to use it.
+
+    `refusals` says which refusal a violated constraint means, by the constraint's name. `on_outbox_write` is
+    called after each commit that wrote an outbox row, so that the relay need not wait for its next look.
+    """
+
+    def __init__(
+        self, dsn: str, *, schema: str, min_size: int = 2, max_size: int = 12, refusals: Refusals | None = None
+    ) -> None:
+        self.schema = schema
+        self.dsn = dsn
+        self.on_outbox_write: Callable[[], None] = _nothing
+        self._sizes = min_size, max_size
+        self._refusals = dict(refusals or {})
+        self._pool: asyncpg.Pool[Row] | None = None
+
+    async def open(self) -> None:
+        """Connect; raises Unavailable when Postgres cannot be reached."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=self._sizes[0],
+                max_size=self._sizes[1],
+                init=_set_codecs,
+                reset=_keep_clean,
+                server_settings={
+                    "application_name": f"lumi-{self.schema}",
+                    "search_path": f"{self.schema}, extensions",
+                    "timezone": "UTC",
+                    "jit": "off",
+                    "idle_in_transaction_session_timeout": "30s",
+                },
+            )
+        except _AWAY as error:
+            raise Unavailable(Reason.UNAVAILABLE, "Postgres cannot be reached") from error
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    @property
+    def pool(self) -> "asyncpg.Pool[Row]":
+        if self._pool is None:
+            raise Unavailable(Reason.UNAVAILABLE, "the database is not open yet")
+        return self._pool
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        try:
+            return await self.pool.fetch(statement.sql, *statement.arguments(values))
+        except (asyncpg.PostgresError, *_AWAY) as error:
+            self.refuse(error)
+
+    async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        try:
+            return await self.pool.fetchrow(statement.sql, *statement.arguments(values))
+        except (asyncpg.PostgresError, *_AWAY) as error:
+            self.refuse(error)
+
+    async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
+        row = await self.fetchrow(statement, **values)
+        return None if row is None else row[0]
+
+    def on(self, context: Context) -> "Autocommit":
+        """One guarded, recorded statement at a time, each its own commit, done in this call's name."""
+        return Autocommit(self, context)
+
+    @asynccontextmanager
+    async def transaction(self, context: Context) -> AsyncIterator["Transaction"]:
+        """BEGIN and COMMIT around the block; ROLLBACK when it raises. No remote call belongs inside."""
+        try:
+            async with self.pool.acquire() as connection, connection.transaction():
+                transaction = Transaction(self, connection, context)
+                yield transaction
+        except _AWAY as error:
+            self.refuse(error)
+        if transaction.wrote_outbox:
+            self.on_outbox_write()
+
+    def command(self, request: Message, context: Context) -> Command:
+        """The one transaction of a mutating call, which knows request ids: see `Command`."""
+        return Command(self, request, context)
+
+    def once(self, request: Message, context: Context) -> Once:
+        """One recorded statement that carries its request id itself: see `Once`."""
+        return Once(self, request, context)
+
+    def refuse(self, error: BaseException) -> NoReturn:
+        """Raise what a failure of the driver means to the caller: a named refusal, Unavailable, or itself."""
+        if isinstance(error, _AWAY):
+            raise Unavailable(Reason.UNAVAILABLE, "Postgres is away for the moment") from error
+        refusal = self._refusals.get(getattr(error, "constraint_name", None) or "")
+        if refusal is None:
+            raise error
+        raise refusal() from error
+
+
+class Autocommit:
+    """Statements in autocommit with the call's context for their outbox rows."""
+
+    __slots__ = ("_database", "context")
+
+    def __init__(self, database: Database, context: Context) -> None:
+        self._database, self.context = database, context
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        if not statement.writes_outbox:
+            return await self._database.fetch(statement, **values)
+        rows = await self._database.fetch(statement, headers=self.context.headers, **values)
+        self._database.on_outbox_write()
+        return rows
+
+    async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        if not statement.writes_outbox:
+            return await self._database.fetchrow(statement, **values)
+        row = await self._database.fetchrow(statement, headers=self.context.headers, **values)
+        self._database.on_outbox_write()
+        return row
+
+    async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
+        row = await self.fetchrow(statement, **values)
+        return None if row is None else row[0]
+
+
+class Transaction:
+    """Statements on one connection between BEGIN and COMMIT."""
+
+    __slots__ = ("_connection", "_database", "context", "wrote_outbox")
+
+    def __init__(self, database: Database, connection: Any, context: Context) -> None:
+        self._database, self._connection, self.context = database, connection, context
+        self.wrote_outbox = False
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        if statement.writes_outbox:
+            values["headers"], self.wrote_outbox = self.context.headers, True
+        try:
+            rows: list[Row] = await self._connection.fetch(statement.sql, *statement.arguments(values))
+        except (asyncpg.PostgresError, *_AWAY) as error:
+            self._database.refuse(error)
+        return rows
+
+    async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        if statement.writes_outbox:
+            values["headers"], self.wrote_outbox = self.context.headers, True
+        try:
+            row: Row | None = await self._connection.fetchrow(statement.sql, *statement.arguments(values))
+        except (asyncpg.PostgresError, *_AWAY) as error:
+            self._database.refuse(error)
+        return row
+
+    async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
+        row = await self.fetchrow(statement, **values)
+        return None if row is None else row[0]
+
+
+def _nothing() -> None:
+    """Nobody listens yet."""
+
+
+async def _keep_clean(_connection: Any) -> None:
+    """Connections come back clean (every transaction ends), so asyncpg's resetting query would be a lost round trip."""
+
+
+async def _set_codecs(connection: Any) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=to_json, decoder=from_json)
+    await connection.set_type_codec("citext", schema="extensions", encoder=str, decoder=str, format="text")
+
+
+def to_json(value: Any) -> str:
+    """JSON text; decimals, times and UUIDs as strings."""
+    return json.dumps(value, default=_as_text, separators=(",", ":"))
+
+
+def from_json(text: str) -> Any:
+    """The value of a JSON text, numbers with a fraction as Decimal."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

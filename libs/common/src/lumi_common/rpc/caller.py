@@ -1,0 +1,121 @@
+"""Authentication and authorization, as each of the two ports does them."""
+
+import time
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+from lumi_common.context import Actor, Context
+from lumi_common.errors import Reason, Unauthenticated
+from lumi_common.principal import ANONYMOUS, Principal
+from lumi_common.rpc.access import MethodPolicy
+from lumi_common.rpc.auth import TokenVerifier
+
+SERVICE_URI = "lumi://"
+ACTOR_KEY, IP_KEY, AGENT_KEY, SERVICE_KEY = "x-lumi-actor", "x-lumi-ip", "x-lumi-agent", "x-lumi-service"
+
+_MAX_AGENT = 512
+
+Metadata = dict[str, str]
+
+
+class Caller(Protocol):
+    """Who is calling on a port, and whether they may; both raise, and both fill in the context."""
+
+    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+        """Set the principal, the actor, and where they call from."""
+
+    def authorize(self, policy: MethodPolicy, context: Context) -> None:
+        """Refuse, or set `owner_only`."""
+
+
+class TokenCaller:
+    """The public port: a user or guest by `authorization: Bearer ...`, nobody without it."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+        """Take the token's principal; a token that is no good counts as none where none is needed.
+
+        So that signing in and refreshing work for a client that sends its expired token along.
+        """
+        header = metadata.get("authorization")
+        principal = ANONYMOUS
+        if header:
+            try:
+                principal = await self._principal(header)
+            except Unauthenticated:
+                if not policy.public:
+                    raise
+        context.principal = principal
+        context.actor = Actor(principal.kind, principal.id)
+        context.ip = _client_ip(metadata) or _peer_ip(wire.peer())
+        context.user_agent = metadata.get("user-agent", "")[:_MAX_AGENT]
+
+    async def _principal(self, header: str) -> Principal:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated(Reason.TOKEN_INVALID, "authorization must be a bearer token")
+        return self._verifier.remembered(token) or await self._verifier.verify(token)
+
+    def authorize(self, policy: MethodPolicy, context: Context) -> None:
+        """Hold the principal against the method's access."""
+        context.owner_only = policy.admit(context.principal, time.time())
+
+
+class ServiceCaller:
+    """The internal port: one of our services by the URI in its certificate, the end user as it says.
+
+    `plaintext` (local profile only) believes the header that names the service instead.
+    """
+
+    def __init__(self, *, plaintext: bool = False) -> None:
+        self._plaintext = plaintext
+        self._principals: dict[str, Principal] = {}
+
+    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+        """Take the service's name from its certificate, and the end user it acts for."""
+        name = metadata.get(SERVICE_KEY, "") if self._plaintext else _certified_service(wire.auth_context())
+        if not name:
+            raise Unauthenticated(Reason.SERVICE_NOT_ALLOWED, "the caller is no service of ours")
+        principal = self._principals.get(name)
+        if principal is None:
+            principal = self._principals[name] = Principal.service(name)
+        context.principal = principal
+        kind, _, id = metadata.get(ACTOR_KEY, "").partition(":")
+        context.actor = Actor(kind, id) if kind else Actor("service", name)
+        context.ip = metadata.get(IP_KEY, "")
+        context.user_agent = unquote(metadata.get(AGENT_KEY, ""))
+
+    def authorize(self, policy: MethodPolicy, context: Context) -> None:
+        """Hold the service against those that the method names."""
+        policy.admit_service(context.principal)
+
+
+def forwarded(context: Context) -> tuple[tuple[str, str], ...]:
+    """The metadata that tells a peer on whose behalf we call."""
+    return (
+        (ACTOR_KEY, f"{context.actor.type}:{context.actor.id}"),
+        (IP_KEY, context.ip),
+        (AGENT_KEY, quote(context.user_agent, safe=" /().;:,+_-")),
+        ("traceparent", context.traceparent),
+    )
+
+
+def _certified_service(auth_context: dict[str, list[bytes]]) -> str:
+    for name in auth_context.get("x509_subject_alternative_name", ()):
+        text = name.decode("utf-8", "replace")
+        if text.startswith(SERVICE_URI):
+            return text[len(SERVICE_URI) :]
+    return ""
+
+
+def _client_ip(metadata: Metadata) -> str:
+    """The client's address as the gateway saw it; earlier entries of the list are the client's own words."""
+    external = metadata.get("x-envoy-external-address")
+    return external or metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
+
+
+def _peer_ip(peer: str) -> str:
+    """`ipv4:127.0.0.1:50000` or `ipv6:%5B::1%5D:50000` without its family and port."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")

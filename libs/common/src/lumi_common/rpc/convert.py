@@ -1,0 +1,49 @@
+"""Money and times between the wire and Python."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
+
+from lumi_common.errors import InvalidArgument, Reason
+from lumi_common.money import CENT, check_currency
+
+_NANOS = 1_000_000_000
+_NANOS_OF_A_CENT = _NANOS // 100
+
+
+def money_to_proto(amount: Decimal, currency: str) -> Money:
+    """The amount as Money; it must be in whole cents already (`money.rounded`), else ValueError."""
+    cents = amount / CENT
+    if cents != cents.to_integral_value():
+        raise ValueError(f"{amount} is finer than a cent")
+    units, rest = divmod(abs(int(cents)), 100)
+    sign = -1 if amount < 0 else 1
+    return Money(currency_code=currency, units=sign * units, nanos=sign * rest * _NANOS_OF_A_CENT)
+
+
+def money_from_proto(money: Money, *, field: str) -> Decimal:
+    """The amount with two decimals; its currency is `money.currency_code`.
+
+    Raises InvalidArgument on an unsupported currency, an amount finer than a cent, or signs that disagree.
+    """
+    check_currency(money.currency_code, field=f"{field}.currency_code")
+    units, nanos = money.units, money.nanos
+    if abs(nanos) >= _NANOS or nanos % _NANOS_OF_A_CENT or (units > 0 > nanos) or (units < 0 < nanos):
+        raise InvalidArgument(Reason.AMOUNT_INVALID, "not an amount in whole cents", field=field)
+    return (units * 100 + nanos // _NANOS_OF_A_CENT) * CENT
+
+
+def time_to_proto(time: datetime | None) -> Timestamp | None:
+    """The aware time as a Timestamp; None stays None, which leaves a message field unset."""
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp
+
+
+def time_from_proto(stamp: Timestamp) -> datetime:
+    """The Timestamp as an aware time in UTC."""
+    return stamp.ToDatetime(tzinfo=UTC)

@@ -1,0 +1,46 @@
+"""The bounds that request fields declare in the protos, checked by protovalidate."""
+
+from functools import cache
+from typing import Any
+
+from google.protobuf.message import Message
+from protovalidate import Validator
+
+from lumi_common.errors import FieldViolation, InvalidArgument, Reason
+
+
+@cache
+def _validator() -> Validator:
+    return Validator()
+
+
+def violations(message: Message) -> list[FieldViolation]:
+    """Every bound that the message breaks, by field path.
+
+    For rows inside a message whose field is declared `ignore: IGNORE_ALWAYS`, where bad rows are listed while the
+    rest goes in, the servicer calls this for each row.
+    """
+    return [
+        FieldViolation(_path(found.proto.field), found.proto.message or found.proto.rule_id or "invalid")
+        for found in _validator().collect_violations(message)
+    ]
+
+
+def validate(message: Message) -> None:
+    """Raise InvalidArgument that names each field at fault, if there is one."""
+    if _validator().collect_violations(message, fail_fast=True):
+        raise InvalidArgument.of_fields(Reason.INVALID_REQUEST, violations(message))
+
+
+def _path(path: Any) -> str:
+    """`items[2].quantity`, `attributes["colour"]`; empty for a rule about the whole message."""
+    if path is None:
+        return ""
+    text = ""
+    for element in path.elements:
+        text += f".{element.field_name}" if text else element.field_name
+        subscript = element.subscript
+        if subscript is not None:
+            value = subscript.value
+            text += f'["{value}"]' if isinstance(value, str) else f"[{value}]"
+    return text

@@ -1,0 +1,118 @@
+"""Settings from the environment, prefix LUMI_; what is dangerous is refused at start unless LUMI_ENV is local."""
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+@dataclass(frozen=True)
+class OnlyLocal:
+    """Marks a setting whose dangerous values are refused outside the local profile.
+
+    Used as `Annotated[int, OnlyLocal(lambda cost: cost < 12, "a bcrypt cost below 12")]`.
+    """
+
+    dangerous: Callable[[Any], bool]
+    what: str
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Paths of PEM files: the authority that signs our services, and this service's certificate and key."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+class Settings(BaseSettings):
+    """What every service is told by its environment; a service adds its own in a subclass.
+
+    Addresses are `host:port`; durations are seconds; sizes are bytes.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LUMI_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    env: Literal["production", "local"] = "production"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    postgres_dsn: SecretStr
+    owner_dsn: SecretStr | None = None
+    pool_min: int = Field(2, ge=0)
+    pool_max: int = Field(12, ge=1)
+    nats_url: SecretStr = SecretStr("")
+
+    public_address: str = "127.0.0.1:7200"
+    internal_address: str = "127.0.0.1:7300"
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    public_tls_cert: Path | None = None
+    public_tls_key: Path | None = None
+    plaintext_internal: Annotated[bool, OnlyLocal(bool, "an internal port without TLS")] = False
+    reflection: Annotated[bool, OnlyLocal(bool, "server reflection")] = False
+    peers: dict[str, str] = {}
+
+    token_issuer: str = "lumi"
+    token_audience: str = "lumi"
+
+    request_seconds: float = Field(10.0, gt=0)
+    stream_seconds: float = Field(900.0, gt=0)
+    drain_seconds: float = Field(20.0, ge=0)
+    connection_age_seconds: float = Field(300.0, gt=0)
+    max_message_bytes: int = Field(4 * 1024 * 1024, gt=0)
+    max_requests: int = Field(512, gt=0)
+
+    otlp_endpoint: str = ""
+    trace_ratio: float = Field(0.0, ge=0, le=1)
+    crash_at: Annotated[str, OnlyLocal(bool, "a crash point")] = ""
+
+    @field_validator("tls_ca", "tls_cert", "tls_key", "public_tls_cert", "public_tls_key", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _refuse_danger(self) -> Self:
+        if self.env == "local":
+            for name in ("public_address", "internal_address"):
+                if not _is_loopback(getattr(self, name)):
+                    raise ValueError(f"LUMI_ENV=local binds loopback only, not LUMI_{name.upper()}")
+        elif dangers := list(self._dangers()):
+            raise ValueError(f"refused unless LUMI_ENV=local: {', '.join(dangers)}")
+        if self.internal_tls is None and not self.plaintext_internal:
+            raise ValueError("LUMI_TLS_CA, LUMI_TLS_CERT and LUMI_TLS_KEY are needed for the internal port")
+        return self
+
+    def _dangers(self) -> Iterator[str]:
+        for name, info in type(self).model_fields.items():
+            for mark in info.metadata:
+                if isinstance(mark, OnlyLocal) and mark.dangerous(getattr(self, name)):
+                    yield f"{mark.what} (LUMI_{name.upper()})"
+
+    @property
+    def internal_tls(self) -> TlsFiles | None:
+        """The files of the mutual TLS between services, or None where the internal port is plaintext."""
+        if self.tls_ca and self.tls_cert and self.tls_key:
+            return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+        return None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the stack on somebody's own machine."""
+        return self.env == "local"
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
