@@ -14,7 +14,14 @@ from lumi_demo.baskets import variant_sku
 from lumi_demo.lines import counts, sold_lines
 
 OTHER = "Other"
-_PRODUCT_COLUMNS = ["product_id", "manufacturer_id", "department", "brand", "product_category", "product_type"]
+_PRODUCT_COLUMNS = [
+    "product_id",
+    "manufacturer_id",
+    "department",
+    "brand",
+    "product_category",
+    "product_type",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ class Assortment:
 
 
 def _variants(transactions: pa.Table, lines: pa.Table) -> dict[int, tuple[Variant, ...]]:
-    """By product: a variant a price of the chosen baskets, most lines first, or else the year's usual price."""
+    """By product: a variant for each price in the chosen baskets, or else one at the year's usual price."""
     chosen = _prices(lines).to_pylist()
     taken = pc.unique(lines["product_id"])
     others = transactions.filter(counts(transactions))

@@ -12,7 +12,7 @@ from lumi_demo.lines import baskets_in_order, counts, sold_lines
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a basket: so many units of a variant; prices are cents and only the catalogue is told them."""
+    """One line of a basket: so many units of a variant; prices are cents, told to the catalogue only."""
 
     product_id: int
     units: int
@@ -76,7 +76,9 @@ class Baskets:
         chosen = baskets_in_order(transactions)
         if count is not None:
             chosen = chosen.slice(0, count)
-        rows = transactions.filter(pc.is_in(transactions["basket_id"], value_set=_values(chosen["basket_id"])))
+        rows = transactions.filter(
+            pc.is_in(transactions["basket_id"], value_set=_values(chosen["basket_id"]))
+        )
         counted = counts(rows)
         lines = sold_lines(rows.filter(counted))
         sums = lines.append_column("charge", pc.multiply(lines["units"], lines["cents"]))
@@ -132,7 +134,9 @@ class Baskets:
     def coupons(self) -> list[tuple[int, int]]:
         """Basket id and cents of each basket that redeems a coupon."""
         with_coupon = self._baskets.filter(pc.greater(self._baskets["coupon_cents"], 0))
-        return list(zip(with_coupon["basket_id"].to_pylist(), with_coupon["coupon_cents"].to_pylist(), strict=True))
+        return list(
+            zip(with_coupon["basket_id"].to_pylist(), with_coupon["coupon_cents"].to_pylist(), strict=True)
+        )
 
 
 def _left_out_lines(rows: pa.Table) -> list[LeftOut]:

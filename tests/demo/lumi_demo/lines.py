@@ -10,7 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _MONEY = ["sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"]
-_COLUMNS = ["household_id", "store_id", "basket_id", "product_id", "quantity", *_MONEY, "transaction_timestamp"]
+_COLUMNS = [
+    "household_id",
+    "store_id",
+    "basket_id",
+    "product_id",
+    "quantity",
+    *_MONEY,
+    "transaction_timestamp",
+]
 
 
 def read_transactions(data: Path) -> pa.Table:
@@ -21,19 +29,20 @@ def read_transactions(data: Path) -> pa.Table:
         table = table.set_column(table.column_names.index(name), name, cents)
     # Seconds are all that the source holds; nanoseconds would ask for pandas on their way to Python.
     seconds = table["transaction_timestamp"].cast(pa.timestamp("s"))
-    return table.set_column(table.column_names.index("transaction_timestamp"), "transaction_timestamp", seconds)
+    return table.set_column(
+        table.column_names.index("transaction_timestamp"), "transaction_timestamp", seconds
+    )
 
 
 def baskets_in_order(transactions: pa.Table) -> pa.Table:
-    """One row a basket, in order of first timestamp and id: `basket_id, household_id, store_id, time, position`."""
+    """One row a basket, in order of first timestamp and id: `basket_id, household_id, store_id, time`."""
     baskets = transactions.group_by("basket_id").aggregate(
         [("household_id", "min"), ("store_id", "min"), ("transaction_timestamp", "min")]
     )
     baskets = baskets.select(
         ["basket_id", "household_id_min", "store_id_min", "transaction_timestamp_min"]
     ).rename_columns(["basket_id", "household_id", "store_id", "time"])
-    baskets = baskets.sort_by([("time", "ascending"), ("basket_id", "ascending")])
-    return baskets.append_column("position", pa.array(range(baskets.num_rows), pa.int64()))
+    return baskets.sort_by([("time", "ascending"), ("basket_id", "ascending")])
 
 
 def counts(transactions: pa.Table) -> pa.ChunkedArray:

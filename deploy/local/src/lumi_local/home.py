@@ -53,17 +53,15 @@ class Home:
         self.certificates = root / "certificates"
         self.logs = root / "logs"
         self.run = root / "run"
+        self.gateway = self.run / "envoy.yaml"
         self.stack_file = root / "stack.json"
         self.spare = postgres.spare_folder(root)
 
     def make(self) -> None:
         """Make the folders."""
-        self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self.root.chmod(0o711)
+        _make(self.root, 0o711)
         for folder in (self.nats, self.certificates, self.logs, self.run, self.socket.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid != os.getuid():
-                raise StackError(f"{folder} belongs to somebody else: run as the user who made it, or set LUMI_HOME")
+            _make(folder, 0o700)
 
     @cached_property
     def socket(self) -> Path:
@@ -75,7 +73,7 @@ class Home:
         return Path("/tmp") / f"lumi-{os.getuid()}-{name}" / "supervisor.sock"
 
     def log(self, part: str) -> Path:
-        """A part's log."""
+        """A part's log, where the supervisor writes it."""
         return self.logs / f"{part}.log"
 
     def spec(self, part: str) -> Path:
@@ -94,10 +92,20 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One command at a time changes the stack; a second one waits."""
-        self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _make(self.root, 0o711)
         with (self.root / "lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _make(folder: Path, mode: int) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(mode)
+    except PermissionError as error:
+        raise StackError(
+            f"{folder} cannot be made or is somebody else's: be the user who made it, or set LUMI_HOME"
+        ) from error
 
 
 def _key() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import socket
@@ -9,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lumi_common.events.streams import permissions
 from lumi_local.process import LOOPBACK, Spec, write_private
-from lumi_local.topology import CONSUMERS, HEARD_BY_ALL, SERVICES, stream, subjects
+from lumi_local.topology import SERVICES
 
 ADMIN = "admin"
 USERS = (ADMIN, *SERVICES)
@@ -43,8 +45,10 @@ def spec(program: Path, folder: Path, server: NatsServer, *, durable: bool = Tru
     """How to start the server; writes its configuration, which holds the passwords, into `folder` (mode 0600)."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = folder / "nats.json"
-    write_private(configuration, json.dumps(_configuration(folder, server, durable=durable), indent=1))
-    return Spec([str(program), "--config", str(configuration)], cwd=folder)
+    text = json.dumps(_configuration(folder, server, durable=durable), indent=1)
+    write_private(configuration, text)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]  # so that another configuration is another spec
+    return Spec([str(program), "--config", str(configuration)], cwd=folder, env={"LUMI_CONFIGURATION": digest})
 
 
 def accepts(server: NatsServer) -> bool:
@@ -54,22 +58,6 @@ def accepts(server: NatsServer) -> bool:
             return connection.recv(4) == b"INFO"
     except OSError:
         return False
-
-
-def permissions(service: str) -> dict[str, dict[str, list[str]]]:
-    """What a service may say and hear: its own events, its own consumers, its own inboxes, revocations."""
-    publish = [subjects(service), "$JS.API.INFO", f"$JS.API.STREAM.INFO.{stream(service)}"]
-    for consumer, contexts in CONSUMERS.items():
-        if consumer.startswith(f"{service}-"):
-            for context in contexts:
-                name = f"{stream(context)}.{consumer}"
-                publish += [
-                    f"$JS.API.CONSUMER.INFO.{name}",
-                    f"$JS.API.CONSUMER.MSG.NEXT.{name}",
-                    f"$JS.ACK.{name}.>",
-                ]
-    subscribe = [f"_INBOX.{service}.>", subjects(service), subjects(HEARD_BY_ALL)]
-    return {"publish": {"allow": publish}, "subscribe": {"allow": sorted(set(subscribe))}}
 
 
 def _configuration(folder: Path, server: NatsServer, *, durable: bool) -> dict[str, object]:

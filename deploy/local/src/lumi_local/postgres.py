@@ -78,28 +78,30 @@ class Cluster:
         if not account.can_run(wheel / "postgres"):
             programs = _copied(wheel, spare)
         data = wanted
-        if not account.can_enter(wanted.parent):
+        if not wanted.exists() and not account.can_enter(wanted.parent):
             _own(spare)
             data = spare / wanted.name
         return cls(programs, data, account)
 
     def exists(self) -> bool:
-        """Whether the data folder was initialised, wholly."""
-        return (self.data / "PG_VERSION").exists() and (self.data / "global" / "pg_control").exists()
+        """Whether the data folder is there."""
+        return self.data.exists()
 
     def create(self, password: str, *, durable: bool = True) -> None:
         """Initialise the data folder, whose superuser gets this password."""
-        shutil.rmtree(self.data, ignore_errors=True)
-        self.data.mkdir(mode=0o700, parents=True)
+        # Under another name until it is whole, so that a half-made folder is never taken for a database.
+        draft = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700, parents=True)
         read, write = os.pipe()
         if self.account:
-            os.chown(self.data, self.account.uid, self.account.gid)
+            os.chown(draft, self.account.uid, self.account.gid)
             os.fchown(read, self.account.uid, self.account.gid)  # to be opened again, by its name
         os.write(write, password.encode())
         os.close(write)
         command = [
-            self.programs / "initdb",
-            f"--pgdata={self.data}",
+            self._program("initdb"),
+            f"--pgdata={draft}",
             f"--username={SUPERUSER}",
             f"--pwfile=/dev/fd/{read}",
             "--auth-local=reject",
@@ -111,21 +113,22 @@ class Cluster:
             *([] if durable else ["--no-sync"]),
         ]
         try:
-            self._run(command, pass_fds=(read,))
+            self._run(command, cwd=draft, pass_fds=(read,))
         finally:
             os.close(read)
+        draft.rename(self.data)
 
     def spec(self, port: int, settings: Mapping[str, str] | None = None) -> Spec:
         """How to start the server on a loopback port; SIGINT stops it at once and cleanly."""
         chosen = {**SETTINGS, **(settings or {}), "port": str(port)}
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
-        argv = [str(self.programs / "postgres"), "-D", str(self.data), *options]
+        argv = [self._program("postgres"), "-D", str(self.data), *options]
         return Spec(argv, cwd=self.data, account=self.account, death_signal="SIGINT")
 
     def accepts(self, port: int) -> bool:
         """Whether the server answers clients."""
-        command = [self.programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(port), "-t", "1"]
-        return subprocess.run(command, check=False).returncode == 0
+        command = [self._program("pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port), "-t", "1"]
+        return subprocess.run(command, env=_environment()).returncode == 0
 
     def bootstrap(self, server: PostgresServer) -> None:
         """Make the database with its roles, schemas and extensions, and set the passwords; may be repeated."""
@@ -136,22 +139,28 @@ class Cluster:
             f"{BOOTSTRAP.read_text()}\n"
         )
         script += "".join(f"alter role {role} password '{server.passwords[role]}';\n" for role in LOGIN_ROLES)
-        command = [self.programs / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-        done = subprocess.run(
-            [*command, server.within("postgres").dsn_superuser], input=script, text=True, capture_output=True
-        )
+        command = [self._program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+        # By environment and not as an argument, which anybody on the machine can read.
+        access = {
+            "PGHOST": server.host,
+            "PGPORT": str(server.port),
+            "PGDATABASE": "postgres",
+            "PGUSER": SUPERUSER,
+            "PGPASSWORD": server.passwords[SUPERUSER],
+        }
+        done = subprocess.run(command, env=_environment() | access, input=script, text=True, capture_output=True)
         if done.returncode:
             raise StackError(f"bootstrap.sql failed:\n{done.stderr.strip()}")
 
-    def _run(self, command: Sequence[Path | str], *, pass_fds: tuple[int, ...]) -> None:
-        identity = (
-            {"user": self.account.uid, "group": self.account.gid, "extra_groups": []} if self.account else {}
-        )
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    def _program(self, name: str) -> str:
+        return str(self.programs / name)
+
+    def _run(self, command: Sequence[str], *, cwd: Path, pass_fds: tuple[int, ...]) -> None:
+        identity = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []} if self.account else {}
         done = subprocess.run(
             command,
-            cwd=self.data,
-            env=environment,
+            cwd=cwd,
+            env=_environment(),
             pass_fds=pass_fds,
             capture_output=True,
             text=True,
@@ -171,6 +180,11 @@ def new_passwords() -> dict[str, str]:
     return {role: secrets.token_urlsafe(24) for role in (SUPERUSER, *LOGIN_ROLES)}
 
 
+def _environment() -> dict[str, str]:
+    # PGSSLMODE and its like are meant for somebody else's server.
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
 def _own(folder: Path) -> None:
     folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     state = folder.lstat()
@@ -181,16 +195,19 @@ def _own(folder: Path) -> None:
 
 
 def _copied(wheel: Path, spare: Path) -> Path:
-    """A copy of a `bin` folder, with the libraries that the wheel keeps beside its package."""
-    _own(spare)
+    """A copy of the wheel's programs, with the libraries that it keeps beside its package."""
     package = wheel.parents[1]
-    copy = spare / "programs"
-    done = copy / "complete"
-    if not done.exists():
-        shutil.rmtree(copy, ignore_errors=True)
-        copy.mkdir(mode=0o755)
-        for source in (package, package.with_name(f"{package.name}.libs")):
-            if source.exists():
-                shutil.copytree(source, copy / source.name, ignore=shutil.ignore_patterns("__pycache__", "include"))
-        done.touch()
+    libraries = package.with_name(f"{package.name}.libs")
+    if not libraries.exists():
+        raise StackError(f"PostgreSQL cannot run as root, and its account cannot enter {wheel} (LUMI_POSTGRES_BIN)")
+    _own(spare)
+    state = (wheel / "postgres").stat()
+    copy = spare / f"programs-{state.st_size}-{int(state.st_mtime)}"
+    if not copy.exists():
+        draft = spare / "programs.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o755)
+        for source in (package, libraries):
+            shutil.copytree(source, draft / source.name, ignore=shutil.ignore_patterns("__pycache__", "include"))
+        draft.rename(copy)
     return copy / package.name / wheel.relative_to(package)

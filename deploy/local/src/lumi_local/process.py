@@ -15,6 +15,7 @@ from pathlib import Path
 from lumi_local.account import Account
 
 LOOPBACK = "127.0.0.1"
+CHILD = Path(__file__).with_name("child.py")
 
 
 class StackError(Exception):
@@ -57,7 +58,7 @@ class Spec:
 
 def launch_command(spec: Path) -> list[str]:
     """The command that becomes the program of a spec file."""
-    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("child.py")), str(spec)]
+    return [sys.executable, "-I", "-S", str(CHILD), str(spec)]
 
 
 def write_private(path: Path, text: str) -> bool:

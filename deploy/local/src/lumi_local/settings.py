@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -10,6 +11,20 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lumi_local.topology import SERVICES
 
 CHECKOUT = Path(__file__).resolve().parents[4]
+
+# Settings of the services that whoever runs the stack may choose; handed on as they are.
+FOR_SERVICES = (
+    "LUMI_BCRYPT_COST",
+    "LUMI_CRASH_AT",
+    "LUMI_LOG_LEVEL",
+    "LUMI_MANUAL_PAYMENTS",
+    "LUMI_ORDER_EXPIRY_SECONDS",
+    "LUMI_OTLP_ENDPOINT",
+    "LUMI_RESERVATION_SECONDS",
+    "LUMI_RETRY_SECONDS",
+    "LUMI_SWEEP_SECONDS",
+    "LUMI_TRACE_RATIO",
+)
 
 
 class Settings(BaseSettings):
@@ -49,3 +64,13 @@ class Settings(BaseSettings):
     def internal_port(self, service: str) -> int:
         """Port of a service for its peers, mutual TLS only."""
         return self.port_base + 301 + SERVICES.index(service)
+
+    def ports(self) -> list[int]:
+        """Every port that the stack listens on."""
+        services = [port(name) for name in SERVICES for port in (self.public_port, self.internal_port)]
+        return [self.gateway_port, self.envoy_admin_port, self.postgres_port, self.nats_port, *services]
+
+    def for_services(self) -> dict[str, str]:
+        """Environment for the services: what was chosen, and manual payments that settle at once, as suits a demo."""
+        chosen = {name: os.environ[name] for name in FOR_SERVICES if name in os.environ}
+        return {"LUMI_MANUAL_PAYMENTS": "settle"} | chosen

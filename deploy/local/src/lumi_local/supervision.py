@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -19,27 +20,26 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from lumi_local.home import Home
-from lumi_local.process import StackError, launch_command, wait_until
+from lumi_local.process import CHILD, StackError, wait_until, write_private
 
 # Of supervisor.xmlrpc.Faults, which has no names for a typed reader.
-NO_SUCH_NAME, ALREADY_STARTED, NOT_RUNNING = 10, 60, 70
+ALREADY_STARTED, NOT_RUNNING = 60, 70
 SECONDS_TO_STOP = 30
 
 
 @dataclass(frozen=True)
 class Program:
-    """A part as the supervisor sees it: parts of a lower priority start earlier and stop later."""
+    """A part as the supervisor sees it; a whole tier stops together, before the tier below it."""
 
     name: str
-    priority: int
+    tier: int
     stop_signal: str
 
 
 @dataclass(frozen=True)
 class State:
-    """How a program is doing: supervisord's own words, `RUNNING` among them, and the seconds it has been up."""
+    """How a program is doing: supervisord's own word (`RUNNING`, `BACKOFF`, …) and the seconds it has been up."""
 
-    name: str
     word: str
     pid: int
     seconds: int
@@ -50,8 +50,6 @@ class Supervisor:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._configuration = home.run / "supervisord.conf"
-        self._pid_file = home.run / "supervisord.pid"
 
     @property
     def pid(self) -> int | None:
@@ -62,11 +60,12 @@ class Supervisor:
             return None
         return int(answer)
 
-    def start(self, programs: Iterable[Program]) -> None:
+    def start(self, programs: Sequence[Program]) -> None:
         """Start it in the background, with every program still stopped."""
-        self._configuration.write_text(self._render(programs))
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
-        done = subprocess.run(command, cwd=self._home.run, capture_output=True, text=True)
+        write_private(self._home.run / "supervisord.conf", self._render(programs))
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
+        environment = os.environ | {"LUMI_PYTHON": sys.executable, "LUMI_CHILD": str(CHILD)}
+        done = subprocess.run(command, cwd=self._home.run, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise StackError(f"supervisord did not start:\n{done.stdout.strip()} {done.stderr.strip()}")
         wait_until(lambda: self.pid is not None, "supervisord did not answer", seconds=10)
@@ -77,7 +76,13 @@ class Supervisor:
         if pid is None:
             return
         os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not _alive(pid), "the stack did not stop", seconds=3 * SECONDS_TO_STOP)
+
+        def gone() -> bool:
+            with suppress(Fault):
+                self.pid  # noqa: B018  # supervisord looks about once a second; a question makes it look at once
+            return not _alive(pid)
+
+        wait_until(gone, "the stack did not stop", seconds=3 * SECONDS_TO_STOP)
 
     def states(self) -> dict[str, State]:
         """Every program's state, by name; empty when supervisord is not running."""
@@ -86,19 +91,17 @@ class Supervisor:
         except (OSError, HTTPException):
             return {}
         return {
-            info["name"]: State(
-                info["name"], info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0
-            )
+            info["name"]: State(info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0)
             for info in infos
         }
 
-    def start_program(self, name: str) -> None:
+    def start_program(self, program: Program) -> None:
         """Start a program unless it runs; does not wait for it."""
-        self._tolerating(ALREADY_STARTED, "startProcess", f"{name}:{name}", False)
+        self._tolerating(ALREADY_STARTED, "startProcess", f"{_group(program.tier)}:{program.name}", False)
 
-    def stop_program(self, name: str) -> None:
+    def stop_program(self, program: Program) -> None:
         """Stop a program and wait until it is gone."""
-        self._tolerating(NOT_RUNNING, "stopProcess", f"{name}:{name}", True)
+        self._tolerating(NOT_RUNNING, "stopProcess", f"{_group(program.tier)}:{program.name}", True)
 
     def _tolerating(self, fault: int, method: str, *arguments: Any) -> None:
         try:
@@ -114,28 +117,27 @@ class Supervisor:
         finally:
             transport.close()
 
-    def _render(self, programs: Iterable[Program]) -> str:
-        home = self._home
+    def _render(self, programs: Sequence[Program]) -> str:
+        # Paths are relative to the run folder and the interpreter comes by environment, because the configuration's
+        # grammar has its own idea of spaces, `%`, `;` and `#`, and a checkout may be called anything.
         lines = [
             "[supervisord]",
-            f"logfile={_text(home.log('supervisord'))}",
+            "logfile=../logs/supervisord.log",
             "logfile_maxbytes=5MB",
             "logfile_backups=1",
-            f"pidfile={_text(self._pid_file)}",
+            "pidfile=supervisord.pid",
             "umask=077",
-            *(["user=root"] if os.getuid() == 0 else []),  # meant so: the parts that must not be root give it up
+            *(["user=root"] if os.getuid() == 0 else []),  # meant so: the part that must not be root gives it up
             "[unix_http_server]",
-            f"file={_text(home.socket)}",
+            f"file={self._socket_name()}",
             "chmod=0700",
             "[rpcinterface:supervisor]",
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]
         for program in programs:
-            command = " ".join(f'"{_text(word)}"' for word in launch_command(home.spec(program.name)))
             lines += [
                 f"[program:{program.name}]",
-                f"command={command}",
-                f"priority={program.priority}",
+                f'command="%(ENV_LUMI_PYTHON)s" -I -S "%(ENV_LUMI_CHILD)s" {program.name}.json',
                 "autostart=false",
                 "autorestart=true",
                 "startsecs=1",
@@ -143,15 +145,22 @@ class Supervisor:
                 f"stopsignal={program.stop_signal}",
                 f"stopwaitsecs={SECONDS_TO_STOP}",
                 "redirect_stderr=true",
-                f"stdout_logfile={_text(home.log(program.name))}",
+                f"stdout_logfile=../logs/{program.name}.log",
                 "stdout_logfile_maxbytes=10MB",
                 "stdout_logfile_backups=2",
             ]
+        for tier in sorted({program.tier for program in programs}):
+            names = ",".join(program.name for program in programs if program.tier == tier)
+            lines += [f"[group:{_group(tier)}]", f"programs={names}", f"priority={tier}"]
         return "\n".join(lines) + "\n"
 
+    def _socket_name(self) -> str:
+        socket = self._home.socket
+        return socket.name if socket.parent == self._home.run else str(socket)
 
-def _text(value: object) -> str:
-    return str(value).replace("%", "%%")
+
+def _group(tier: int) -> str:
+    return f"tier{tier}"
 
 
 def _alive(pid: int) -> bool:

@@ -1,38 +1,53 @@
-"""Throwaway servers for tests.
+"""Throwaway servers for tests; nothing outlives the test session, however it ends.
 
-    with testing.postgres() as server:          # one server per test session, a database per xdist worker
-        server.dsn_superuser, server.dsn("lumi_orders")
-    with testing.nats() as server:              # a server of this process
-        server.url("orders"), server.url_admin
-
-Nothing outlives the test session, however it ends: a keeper process holds PostgreSQL and stops it as soon as the
-kernel has released the last user's lock.
+with testing.postgres() as server:          # one server per test session, a database per xdist worker
+    server.dsn_superuser, server.dsn("lumi_orders")
+with testing.nats() as server:              # a server of this process
+    server.url("orders"), server.url_admin
+with testing.stack() as stack:              # one whole stack per test session
+    stack.description["gateway"]            # what stack.json says
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
+from lumi_local import keeper, programs
 from lumi_local import nats as nats_server
 from lumi_local import postgres as postgres_server
-from lumi_local import programs
+from lumi_local.keeper import State, locked, shared
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import Cluster, PostgresServer
-from lumi_local.process import LOOPBACK, StackError, free_port, wait_until, write_private
+from lumi_local.process import free_port, port_is_free, wait_until, write_private
 from lumi_local.settings import Settings
+from lumi_local.stack import Stack
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+QUICK = {"LUMI_BCRYPT_COST": "4", "LUMI_SWEEP_SECONDS": "1", "LUMI_RETRY_SECONDS": "1"}
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A stack that runs: the environment that its commands need, and what its `stack.json` says."""
+
+    environment: Mapping[str, str]
+    description: Mapping[str, Any]
+
+    @property
+    def home(self) -> Path:
+        """Its LUMI_HOME."""
+        return Path(self.environment["LUMI_HOME"])
 
 
 @contextmanager
@@ -41,34 +56,24 @@ def postgres(database: str | None = None) -> Iterator[PostgresServer]:
 
     Roles and passwords are the same in every database of the session; the first to ask waits about two seconds.
     """
-    folder = _session_folder()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    users = (folder / "users").open("a")
-    try:
-        with _locked(folder / "door"):
-            # Behind the door, so that of several workers one starts the keeper; a keeper on its way out holds this lock
-            # exclusively until its server is gone.
-            fcntl.flock(users, fcntl.LOCK_SH)
-            if not (folder / "state.json").exists():
-                _start_keeper(folder)
-            state = json.loads((folder / "state.json").read_text())
-            server = PostgresServer(state["port"], state["passwords"], database or f"lumi_{worker}")
+    with shared("postgres", {}) as (folder, state):
+        server = PostgresServer(state["port"], state["passwords"], database or f"lumi_{worker}")
+        with locked(folder / "door"):  # roles belong to the whole server
             _cluster(folder).bootstrap(server)
         yield server
-    finally:
-        users.close()
 
 
 @contextmanager
 def nats() -> Iterator[NatsServer]:
     """A NATS server with JetStream and the stack's users and permissions, for this process alone; about 0.2 s."""
-    with _temporary_folder("nats") as folder, nats_process(folder, free_port()) as server:
+    with temporary_folder("nats") as folder, nats_process(folder, free_port()) as server:
         yield server
 
 
 @contextmanager
 def nats_process(folder: Path, port: int) -> Iterator[NatsServer]:
-    """A NATS server with its streams in `folder`: leaving and entering again with the same folder is a restart."""
+    """A NATS server with its streams in `folder`: leaving (a SIGKILL) and entering again is a crash and a restart."""
     secrets_file = folder / "passwords.json"
     if not secrets_file.exists():
         write_private(secrets_file, json.dumps(nats_server.new_passwords()))
@@ -84,71 +89,31 @@ def nats_process(folder: Path, port: int) -> Iterator[NatsServer]:
         process.wait()
 
 
-def keep(folder: Path) -> None:
-    """Hold a PostgreSQL server in `folder` until nobody uses it any more, then stop it and remove the folder."""
-    signal.signal(signal.SIGTERM, _leave)
-    cluster, port, passwords = _cluster(folder), free_port(), postgres_server.new_passwords()
-    cluster.create(passwords[postgres_server.SUPERUSER], durable=False)
-    process = cluster.spec(port, FAST).start(folder / "spec.json", folder / "postgres.log")
-    try:
-        wait_until(lambda: cluster.accepts(port), "PostgreSQL did not start", seconds=30)
-        write_private(folder / "state.json", json.dumps({"port": port, "passwords": passwords}))
-        with (folder / "users").open("a") as users:
-            fcntl.flock(users, fcntl.LOCK_EX)
-            (folder / "state.json").unlink()
-            _end(process)
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        _end(process)
+@contextmanager
+def stack() -> Iterator[LocalStack]:
+    """The whole stack, shared by the test session; low bcrypt cost, sweeps and retries every second."""
+    with shared("stack", QUICK) as (_, state):
+        yield LocalStack(state["environment"], state["description"])
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # Nothing of it is worth a checkpoint; SIGQUIT takes the children along, which SIGKILL would not.
-    process.send_signal(signal.SIGQUIT)
-    process.wait()
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(1)
-
-
-def _start_keeper(folder: Path) -> None:
-    log = folder / "keeper.log"
-    with log.open("ab") as output:
-        keeper = subprocess.Popen(
-            [sys.executable, "-m", "lumi_local.testing", str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # Ctrl-C is for the tests; the keeper sees them leave
-        )
-
-    def ready() -> bool:
-        if keeper.poll() is not None:
-            raise StackError(f"the test server did not start:\n{log.read_text()}")
-        return (folder / "state.json").exists()
-
-    wait_until(ready, f"the test server did not start (see {log})", seconds=60)
-
-
-def _cluster(folder: Path) -> Cluster:
-    return Cluster.placed(programs.postgres_folder(Settings().postgres_bin), folder / "data", folder)
-
-
-def _session_folder() -> Path:
-    """One folder for all workers of an xdist run, else one of this process; in /tmp, where any account may enter."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
-    folder = Path("/tmp") / f"lumi-test-{os.getuid()}-{run}"
-    folder.mkdir(mode=0o711, exist_ok=True)
-    if folder.lstat().st_uid != os.getuid():
-        raise StackError(f"{folder} belongs to somebody else")
-    folder.chmod(0o711)
-    return folder
+def stack_environment(home: Path) -> dict[str, str]:
+    """Settings for a stack of a test's own: this home, and ports that nobody listens on."""
+    while True:
+        base = random.randrange(20000, 31000)  # below the ports that the system gives to clients
+        settings = Settings(home=home, port_base=base, gateway_port=base + 80)
+        if all(map(port_is_free, settings.ports())):
+            return {
+                "LUMI_HOME": str(home),
+                "LUMI_PORT_BASE": str(base),
+                "LUMI_GATEWAY_PORT": str(settings.gateway_port),
+            }
 
 
 @contextmanager
-def _temporary_folder(purpose: str) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f"lumi-test-{purpose}-"))
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """A folder that any account can enter, removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"lumi-test-{purpose}-", dir="/tmp"))
+    folder.chmod(0o711)
     try:
         yield folder
     finally:
@@ -156,13 +121,34 @@ def _temporary_folder(purpose: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _kept_postgres(folder: Path) -> Iterator[State]:
+    cluster, port, passwords = _cluster(folder), free_port(), postgres_server.new_passwords()
+    cluster.create(passwords[postgres_server.SUPERUSER], durable=False)
+    process = cluster.spec(port, FAST).start(folder / "spec.json", folder / "postgres.log")
+    try:
+        wait_until(lambda: cluster.accepts(port), "PostgreSQL did not start", seconds=30)
+        yield {"port": port, "passwords": passwords}
+    finally:
+        # Nothing of it is worth a checkpoint; SIGQUIT takes the children along, which SIGKILL would not.
+        process.send_signal(signal.SIGQUIT)
+        process.wait()
 
 
-__all__ = ["LOOPBACK", "NatsServer", "PostgresServer", "nats", "nats_process", "postgres"]
+@contextmanager
+def _kept_stack(folder: Path) -> Iterator[State]:
+    environment = stack_environment(folder / "home")
+    os.environ.update(environment)
+    local = Stack(Settings())
+    try:
+        local.up(lambda _, step: step())
+        yield {"environment": environment, "description": json.loads(local.home.stack_file.read_text())}
+    finally:
+        local.clean()
+
+
+def _cluster(folder: Path) -> Cluster:
+    return Cluster.placed(programs.postgres_folder(Settings().postgres_bin), folder / "data", folder)
+
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    keeper.keep(Path(sys.argv[2]), {"postgres": _kept_postgres, "stack": _kept_stack}[sys.argv[1]])

@@ -1,12 +1,13 @@
 """Settings from the environment, prefix LUMI_; what is dangerous is refused at start unless LUMI_ENV is local."""
 
 import ipaddress
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -36,7 +37,9 @@ class Settings(BaseSettings):
     Addresses are `host:port`; durations are seconds; sizes are bytes.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LUMI_", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LUMI_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     env: Literal["production", "local"] = "production"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -71,6 +74,17 @@ class Settings(BaseSettings):
     otlp_endpoint: str = ""
     trace_ratio: float = Field(0.0, ge=0, le=1)
     crash_at: Annotated[str, OnlyLocal(bool, "a crash point")] = ""
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings of this process; exits with status 2 and a line per fault if they are not right."""
+        try:
+            return cls()
+        except ValidationError as error:
+            for fault in error.errors(include_url=False, include_input=False):
+                name = "_".join(("LUMI", *map(str, fault["loc"]))).upper() if fault["loc"] else "settings"
+                print(f"{name}: {fault['msg']}", file=sys.stderr)
+            raise SystemExit(2) from None
 
     @field_validator("tls_ca", "tls_cert", "tls_key", "public_tls_cert", "public_tls_key", mode="before")
     @classmethod

@@ -65,7 +65,13 @@ class Telemetry:
         return self._open_span(method, traceparent, is_root)
 
     def _open_span(self, method: str, traceparent: str, is_root: bool) -> "tuple[str, Span]":
-        from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
+        from opentelemetry.trace import (
+            NonRecordingSpan,
+            SpanContext,
+            SpanKind,
+            TraceFlags,
+            set_span_in_context,
+        )
 
         parent = None
         if not is_root:

@@ -1,14 +1,15 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from libs.common.tests.db.widgets import metadata
 from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.errors import AlreadyExists
 from lumi_common.principal import Principal
 from lumi_local import testing
 from lumi_local.postgres import PostgresServer
-from sqlalchemy.ext.asyncio import create_async_engine
-from libs.common.tests.db.widgets import metadata
 
 
 @pytest.fixture(scope="session")

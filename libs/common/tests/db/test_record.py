@@ -5,17 +5,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, insert
+
+from libs.common.tests.db.widgets import NOTE, Note, NoteRepository, Widget, WidgetRepository, common, notes
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database, from_json
 from lumi_common.db.record import recorded
 from lumi_common.errors import Aborted, AlreadyExists, NotFound
-from sqlalchemy import bindparam, insert
-from libs.common.tests.db.widgets import NOTE, Note, NoteRepository, Widget, WidgetRepository, common, notes
 
 
 def a_widget(**facts: Any) -> Widget:
-    return Widget(**{"id": cuid(), "user_id": "ada", "name": cuid(), "secret": "s3cret", "price": Decimal("9.90")} | facts)
+    return Widget(
+        **{"id": cuid(), "user_id": "ada", "name": cuid(), "secret": "s3cret", "price": Decimal("9.90")} | facts
+    )
 
 
 async def outbox(database: Database) -> list[Any]:

@@ -4,10 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from sqlalchemy import Column, Table, Text
+
 from lumi_common.db.record import Aggregate
 from lumi_common.db.repository import Repository
-from lumi_common.db.tables import common_tables, id_column, identifier, money, schema, stamps, timestamp, version
-from sqlalchemy import Column, Table, Text
+from lumi_common.db.tables import (
+    common_tables,
+    id_column,
+    identifier,
+    money,
+    schema,
+    stamps,
+    timestamp,
+    version,
+)
 
 metadata = schema("orders")
 common = common_tables(metadata)

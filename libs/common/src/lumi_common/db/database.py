@@ -1,7 +1,7 @@
 """A service's Postgres: reads and guarded changes in autocommit, transactions and commands where a rule needs them."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +16,6 @@ from lumi_common.db.request import Command, Once
 from lumi_common.db.statement import Statement
 from lumi_common.errors import LumiError, Reason, Unavailable
 
-Row = asyncpg.Record
 Refusals = Mapping[str, Callable[[], LumiError]]
 
 _AWAY = (
@@ -26,6 +25,15 @@ _AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
 )
+
+
+class Row(Protocol):
+    """A row of a result, by column name or position (asyncpg's own record)."""
+
+    def __getitem__(self, key: str | int, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def keys(self) -> Iterator[str]: ...
+    def values(self) -> Iterator[Any]: ...
 
 
 class Executor(Protocol):
@@ -49,14 +57,20 @@ class Database:
     """
 
     def __init__(
-        self, dsn: str, *, schema: str, min_size: int = 2, max_size: int = 12, refusals: Refusals | None = None
+        self,
+        dsn: str,
+        *,
+        schema: str,
+        min_size: int = 2,
+        max_size: int = 12,
+        refusals: Refusals | None = None,
     ) -> None:
         self.schema = schema
         self.dsn = dsn
         self.on_outbox_write: Callable[[], None] = _nothing
         self._sizes = min_size, max_size
         self._refusals = dict(refusals or {})
-        self._pool: asyncpg.Pool[Row] | None = None
+        self._pool: Any = None
 
     async def open(self) -> None:
         """Connect; raises Unavailable when Postgres cannot be reached."""
@@ -84,22 +98,25 @@ class Database:
             await self._pool.close()
 
     @property
-    def pool(self) -> "asyncpg.Pool[Row]":
+    def pool(self) -> Any:
+        """asyncpg's own pool, for what no statement can say."""
         if self._pool is None:
             raise Unavailable(Reason.UNAVAILABLE, "the database is not open yet")
         return self._pool
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
         try:
-            return await self.pool.fetch(statement.sql, *statement.arguments(values))
+            rows: list[Row] = await self.pool.fetch(statement.sql, *statement.arguments(values))
         except (asyncpg.PostgresError, *_AWAY) as error:
             self.refuse(error)
+        return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
         try:
-            return await self.pool.fetchrow(statement.sql, *statement.arguments(values))
+            row: Row | None = await self.pool.fetchrow(statement.sql, *statement.arguments(values))
         except (asyncpg.PostgresError, *_AWAY) as error:
             self.refuse(error)
+        return row
 
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
         row = await self.fetchrow(statement, **values)

@@ -1,6 +1,6 @@
 """Rows that have outlived their use, removed a batch at a time."""
 
-from sqlalchemy import Table, bindparam, delete, func, literal_column, select
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, literal_column, select
 
 from lumi_common.db.database import Database
 from lumi_common.db.statement import Statement
@@ -36,8 +36,8 @@ class Housekeeping:
         return removed
 
 
-def _oldest(table: Table, due: object) -> Statement:
+def _oldest(table: Table, due: ColumnElement[bool]) -> Statement:
     keys = list(table.primary_key.columns)
-    chosen = select(*keys).where(due).limit(bindparam("batch")).with_for_update(skip_locked=True).cte("chosen")  # type: ignore[arg-type]
+    chosen = select(*keys).where(due).limit(bindparam("batch")).with_for_update(skip_locked=True).cte("chosen")
     matches = [key == chosen.c[key.name] for key in keys]
     return Statement(delete(table).where(*matches).returning(keys[0]))

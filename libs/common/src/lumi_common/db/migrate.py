@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 
-
 def upgrade(owner_dsn: str, metadata: MetaData, folder: Path, revision: str = "head") -> None:
     """Bring the schema to this revision; one migrator at a time, others wait."""
     _run(owner_dsn, metadata, folder, lambda config: command.upgrade(config, revision))
@@ -44,7 +43,10 @@ def run_environment(metadata: MetaData) -> None:
         connection.execute(text("select pg_advisory_lock(hashtext(:key))"), {"key": f"migrate.{metadata.schema}"})
         connection.commit()
         context.configure(
-            connection=connection, target_metadata=metadata, transaction_per_migration=True, **_scope(metadata)
+            connection=connection,
+            target_metadata=metadata,
+            transaction_per_migration=True,
+            **_scope(metadata),
         )
         with context.begin_transaction():
             context.run_migrations()
@@ -77,7 +79,8 @@ async def _with_connection(dsn: str, action: Callable[[Connection], Any]) -> Any
 
 def _act_as_owner(connection: Connection, metadata: MetaData) -> None:
     connection.execute(text(f"set role lumi_{metadata.schema}_owner"))
-    connection.execute(text(f"set search_path to {metadata.schema}, extensions"))
+    # Not the schema itself: what is on the path is reflected without its schema, and would look different.
+    connection.execute(text("set search_path to extensions"))
     connection.execute(text("set lock_timeout = '5s'"))
     connection.execute(text("set statement_timeout = '60s'"))
     connection.commit()

@@ -40,7 +40,12 @@ class Listing:
         *,
         descending: bool = False,
     ) -> None:
-        self._source, self._key, self._filters, self._descending = source, key, dict(filters or {}), descending
+        self._source, self._key, self._filters, self._descending = (
+            source,
+            key,
+            dict(filters or {}),
+            descending,
+        )
         self._statements: dict[tuple[bool, frozenset[str]], Statement] = {}
 
     async def page(
@@ -65,7 +70,7 @@ class Listing:
         rows = await executor.fetch(statement, limit_=size + 1, **values)
         items = [build(row) for row in rows[:size]]
         more = len(rows) > size
-        return Page(items, _seal(rows[size - 1][self._key.name], mark) if more else "")  # type: ignore[attr-defined]
+        return Page(items, _seal(rows[size - 1][str(self._key.key)], mark) if more else "")
 
     def _statement(self, continued: bool, names: frozenset[str]) -> Statement:
         shape = continued, names
@@ -75,7 +80,7 @@ class Listing:
                 after = bindparam("after_", type_=Text)
                 query = query.where(self._key < after if self._descending else self._key > after)
             query = query.order_by(self._key.desc() if self._descending else self._key)
-            self._statements[shape] = Statement(query.limit(bindparam("limit_")))  # type: ignore[arg-type]
+            self._statements[shape] = Statement(query.limit(bindparam("limit_")))
         return self._statements[shape]
 
 

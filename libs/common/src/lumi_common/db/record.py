@@ -12,6 +12,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Delete,
+    FromClause,
     Insert,
     Interval,
     LargeBinary,
@@ -69,7 +70,12 @@ class Aggregate:
         return self.id == "id" and "version" in self.table.c
 
     def change(
-        self, dml: Dml, action: str | ColumnElement[str] | None = None, *, audit: bool = True, name: str = "change"
+        self,
+        dml: Dml,
+        action: str | ColumnElement[str] | None = None,
+        *,
+        audit: bool = True,
+        name: str = "change",
     ) -> Change:
         """A part of a recorded statement; without `action` the caller gives it as the parameter `action`.
 
@@ -81,9 +87,9 @@ class Aggregate:
             told = literal_column(_quote(action), Text)
         else:
             told = action
-        cte = dml.returning(
-            *self.table.c, told.label("action_"), self._record(dml, told, audit).label("record")
-        ).cte(name)
+        cte = dml.returning(*self.table.c, told.label("action_"), self._record(dml, told, audit).label("record")).cte(
+            name
+        )
         return Change(self, cte, told)
 
     def _record(self, dml: Dml, action: ColumnElement[str], audit: bool) -> ColumnElement[Any]:
@@ -148,12 +154,15 @@ def recorded(
 
 
 def _outbox(outbox: Table, root: Change, changes: Sequence[Change], batch: bool) -> Insert:
-    if len(changes) == 1 and changes[0] is root and not batch:
-        records: ColumnElement[Any] = func.jsonb_build_array(root.cte.c.record, type_=JSONB)
-    else:
+    single = len(changes) == 1 and changes[0] is root and not batch
+    if not single:
         told = union_all(*(select(change.cte.c.record) for change in changes)).subquery("told")
-        records = select(func.jsonb_agg(told.c.record)).scalar_subquery()
-    source = root.cte
+        gathered = select(func.jsonb_agg(told.c.record)).scalar_subquery()
+
+    def records(row: FromClause) -> ColumnElement[Any]:
+        return func.jsonb_build_array(row.c.record, type_=JSONB) if single else gathered
+
+    source: FromClause = root.cte
     if batch:
         source = select(root.cte).order_by(root.cte.c[root.aggregate.id]).limit(1).cte("first")
     headers = cast(bindparam("headers", type_=Text), JSONB)
@@ -161,14 +170,16 @@ def _outbox(outbox: Table, root: Change, changes: Sequence[Change], batch: bool)
     names = ["aggregate", "aggregate_id", "version", "type", "records", "headers"]
     if root.aggregate.versioned:
         chosen = select(
-            entity, source.c[root.aggregate.id], source.c.version, source.c.action_, records, headers
+            entity, source.c[root.aggregate.id], source.c.version, source.c.action_, records(source), headers
         )
         return insert(outbox).from_select(names, chosen)
     # No version of its own: the row's place in the outbox orders it, so it is drawn here and used twice.
-    drawn = select(
-        literal_column(f"nextval('{outbox.schema}.{outbox.name}_seq_seq')").label("seq"), source
-    ).subquery("drawn")
-    chosen = select(drawn.c.seq, entity, drawn.c[root.aggregate.id], drawn.c.seq, drawn.c.action_, records, headers)
+    drawn = select(literal_column(f"nextval('{outbox.schema}.{outbox.name}_seq_seq')").label("seq"), source).subquery(
+        "drawn"
+    )
+    chosen = select(
+        drawn.c.seq, entity, drawn.c[root.aggregate.id], drawn.c.seq, drawn.c.action_, records(drawn), headers
+    )
     return insert(outbox).from_select(["seq", *names], chosen)
 
 

@@ -80,7 +80,11 @@ class _Request:
         self._id: str = getattr(request, "request_id", "")
 
     def _key(self) -> dict[str, str]:
-        return {"principal": self.context.principal.key, "method": self.context.method, "request_id": self._id}
+        return {
+            "principal": self.context.principal.key,
+            "method": self.context.method,
+            "request_id": self._id,
+        }
 
     def _hash(self) -> bytes:
         return hashlib.sha256(self._request.SerializeToString(deterministic=True)).digest()
@@ -138,9 +142,7 @@ class Command(_Request):
         try:
             if error is None and self._id and self.fresh:
                 response = self.answer.SerializeToString()
-                await self._transaction.fetchrow(
-                    _KEEP, **self._key(), request_hash=self._hash(), response=response
-                )
+                await self._transaction.fetchrow(_KEEP, **self._key(), request_hash=self._hash(), response=response)
         except BaseException as failure:
             await self._leave(failure)
             if await self._settle(failure):
@@ -203,4 +205,5 @@ class Once(_Request):
 def _answer_type(method: str) -> type[Message]:
     service, _, name = method.lstrip("/").partition("/")
     described = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-    return message_factory.GetMessageClass(described.output_type)
+    answer: type[Message] = message_factory.GetMessageClass(described.output_type)
+    return answer

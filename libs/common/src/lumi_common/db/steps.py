@@ -20,9 +20,7 @@ def create_common_tables(schema: str) -> None:
             constraint outbox_events_pkey primary key (seq),
             constraint outbox_events_id_key unique (id)
         )""")
-    op.execute(
-        f"create index outbox_events_unpublished_idx on {schema}.outbox_events (seq) where published_at is null"
-    )
+    op.execute(f"create index outbox_events_unpublished_idx on {schema}.outbox_events (seq) where published_at is null")
     # A row whose aggregate has no version draws its own place in the order.
     op.execute(f"grant usage on sequence {schema}.outbox_events_seq_seq to lumi_{schema}")
     op.execute(f"""

@@ -188,5 +188,9 @@ def _principal(claims: dict[str, Any]) -> Principal:
     if kind not in ("user", "guest") or not isinstance(permissions, list) or not claims["sub"]:
         raise jwt.InvalidTokenError("claims of another shape")
     return Principal(
-        kind, claims["sub"], str(claims["sid"]), frozenset(map(str, permissions)), int(claims.get("step_up", 0))
+        kind,
+        claims["sub"],
+        str(claims["sid"]),
+        frozenset(map(str, permissions)),
+        int(claims.get("step_up", 0)),
     )

@@ -21,7 +21,9 @@ Metadata = dict[str, str]
 class Caller(Protocol):
     """Who is calling on a port, and whether they may; both raise, and both fill in the context."""
 
-    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+    async def authenticate(
+        self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any
+    ) -> None:
         """Set the principal, the actor, and where they call from."""
 
     def authorize(self, policy: MethodPolicy, context: Context) -> None:
@@ -34,7 +36,9 @@ class TokenCaller:
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
 
-    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+    async def authenticate(
+        self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any
+    ) -> None:
         """Take the token's principal; a token that is no good counts as none where none is needed.
 
         So that signing in and refreshing work for a client that sends its expired token along.
@@ -73,7 +77,9 @@ class ServiceCaller:
         self._plaintext = plaintext
         self._principals: dict[str, Principal] = {}
 
-    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+    async def authenticate(
+        self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any
+    ) -> None:
         """Take the service's name from its certificate, and the end user it acts for."""
         name = metadata.get(SERVICE_KEY, "") if self._plaintext else _certified_service(wire.auth_context())
         if not name:

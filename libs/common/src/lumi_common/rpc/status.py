@@ -41,21 +41,19 @@ async def refuse(wire: Any, error: LumiError, domain: str) -> NoReturn:
     grpc's way to do so is to raise: call it last, where no `except` of ours can swallow the abort.
     """
     status = to_status(error, domain)
-    await wire.abort(
-        _STATUS_CODES[error.code], status.message, ((DETAILS_KEY, status.SerializeToString()),)
-    )
+    await wire.abort(_STATUS_CODES[error.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))
     raise AssertionError("abort always raises")
 
 
 def from_call_error(call_error: grpc.aio.AioRpcError, peer: str) -> LumiError:
     """What a peer's refusal says, with its reason, facts and fields; never raises.
 
-    A status without details comes from the transport or from a foreign server: it keeps its code, with a reason
-    of the same name.
+    A status without details comes from the transport: it keeps its code, with a reason of the same name, and not
+    its text, which speaks of addresses.
     """
     code = call_error.code().name
     error_class = _CLASSES.get(code, Internal)
-    error = error_class(error_class.code, call_error.details() or "")
+    error = error_class(error_class.code)
     error.domain = f"{peer}.lumi"
     for key, value in call_error.trailing_metadata() or ():
         if key == DETAILS_KEY:
@@ -67,7 +65,9 @@ def from_call_error(call_error: grpc.aio.AioRpcError, peer: str) -> LumiError:
 
 def _read_details(error: LumiError, value: bytes) -> None:
     info, fault = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    for detail in status_pb2.Status.FromString(value).details:
+    status = status_pb2.Status.FromString(value)
+    error.message = status.message
+    for detail in status.details:
         if detail.Unpack(info):
             error.reason, error.domain, error.facts = info.reason, info.domain, dict(info.metadata)
         elif detail.Unpack(fault):

@@ -1,0 +1,71 @@
+# Lumi's commands; `make help` lists them. Set-up is part of each: see deploy/local/setup_checkout.py.
+
+PYTHON ?= python3
+VENV := .venv/bin
+SOURCES := $(wildcard libs/*/src services/*/src deploy/*/src)
+DOMAIN_TESTS := $(wildcard libs/*/tests/unit services/*/tests/domain tests/contract)
+LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+  --no-emit-index-url --no-emit-find-links
+
+export LUMI_DEMO_BASKETS ?= 300
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check up down status logs clean generate bench lock \
+  check-format check-types check-imports check-protos check-domain
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@$(PYTHON) deploy/local/setup_checkout.py
+
+demo: setup ## play a real grocer's year through the gateway and reconcile it to the cent; leaves the stack running
+	@LUMI_BCRYPT_COST=$${LUMI_BCRYPT_COST:-4} $(VENV)/python -m lumi_local up
+	@$(VENV)/python -m lumi_demo
+
+test: check ## everything that must pass before a change lands
+	@$(VENV)/python -m pytest -n 2 --dist loadfile libs services deploy tests
+
+check: setup ## lint, format, types, import contracts, protos and domain tests, in under a minute
+	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-domain
+
+check-format:
+	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --check --quiet . && echo "✓ lint and format"
+
+check-types:
+	@$(VENV)/mypy --no-error-summary $(SOURCES) && echo "✓ types"
+
+check-imports:
+	@$(VENV)/lint-imports --no-logo --no-cache
+
+check-protos:
+	@$(VENV)/python protos/generate.py --check && $(VENV)/python protos/generate.py --lint && echo "✓ protos"
+
+check-domain:
+	@$(VENV)/python -m pytest -q -p no:cacheprovider $(DOMAIN_TESTS)
+
+up: setup ## start the stack in the background; harmless when it runs
+	@$(VENV)/python -m lumi_local up
+
+down: setup ## stop the stack; its data stays
+	@$(VENV)/python -m lumi_local down
+
+status: setup ## how each part of the stack is doing
+	@$(VENV)/python -m lumi_local status
+
+logs: setup ## follow the stack's logs
+	@$(VENV)/python -m lumi_local logs
+
+clean: setup ## stop the stack and remove its data
+	@$(VENV)/python -m lumi_local clean
+
+generate: setup ## everything generated: protobuf Python, gateway configuration
+	@$(VENV)/python protos/generate.py
+
+bench: setup ## what a call costs against the bare programs beneath it; fails below budget
+	@$(VENV)/python -m lumi_bench
+
+lock: setup ## resolve requirements/*.in again into hashed locks
+	@cd requirements && for name in base dev; do \
+	  ../$(LOCK) $$(sed -n 's/^\([a-z].*\)/--no-emit-package \1/p' not-needed.txt) $$name.in -o $$name.txt; \
+	done

@@ -1,0 +1,143 @@
+"""A service's connection to NATS, made again for as long as the service lives."""
+
+import asyncio
+import logging
+from asyncio import CancelledError, Event, Future, Task
+
+import nats.errors
+from nats.aio.client import Client
+
+from lumi_common.events.streams import inbox_prefix
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.25
+
+
+class ConnectionLost(ConnectionError):
+    """The session's connection to NATS is gone; begin again on the next one."""
+
+
+class Session:
+    """One connection from its greeting to its end; what was subscribed or in flight ends with it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.lost: Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(self) -> None:
+        """The connection has ended."""
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    async def publish(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Hand a message to the connection; raises ConnectionLost."""
+        try:
+            await self.client.publish(subject, payload, reply=reply, headers=headers)
+        except nats.errors.MaxPayloadError:
+            raise
+        except (nats.errors.Error, OSError) as error:
+            raise ConnectionLost("NATS went away") from error
+
+    async def request(self, subject: str, payload: bytes = b"", *, timeout: float = 2.0) -> bytes:
+        """Ask and wait for the answer; raises ConnectionLost, TimeoutError, or NoRespondersError."""
+        try:
+            return (await self.client.request(subject, payload, timeout=timeout)).data
+        except nats.errors.NoRespondersError:
+            raise
+        except nats.errors.TimeoutError as error:
+            raise TimeoutError(f"no answer to {subject}") from error
+        except (nats.errors.Error, OSError) as error:
+            raise ConnectionLost("NATS went away") from error
+
+
+class Broker:
+    """Keeps one connection for the relay and the consumers of a service.
+
+    nats-py's own reconnecting is off: it would resend what it had buffered behind our backs, and what is to be sent
+    again is known to the outbox alone.
+    """
+
+    def __init__(self, url: str, service: str) -> None:
+        self.service = service
+        self._url = url
+        self._session: Session | None = None
+        self._found = Event()
+        self._task: Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._found.is_set()
+
+    def start(self) -> None:
+        """Begin connecting in the background: a service starts without its broker."""
+        self._task = asyncio.create_task(self._keep(), name=f"{self.service} broker")
+
+    async def stop(self) -> None:
+        """Close the connection for good, after what was published has been sent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def session(self) -> Session:
+        """The present connection, or the next one as soon as there is one."""
+        while self._session is None or self._session.lost.done():
+            self._found.clear()
+            await self._found.wait()
+        return self._session
+
+    async def _keep(self) -> None:
+        told = False
+        while True:
+            session = Session(Client())
+            try:
+                await self._connect(session)
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                if not told:  # once per outage
+                    log.warning("NATS cannot be reached, trying on: %r", error)
+                told = True
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            told = False
+            self._session = session
+            self._found.set()
+            try:
+                await asyncio.shield(session.lost)
+                log.warning("the connection to NATS is lost")
+            except CancelledError:
+                await self._close(session.client)
+                raise
+            finally:
+                self._found.clear()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _connect(self, session: Session) -> None:
+        async def closed() -> None:
+            session.end()
+
+        async def noted(error: Exception) -> None:
+            log.warning("NATS: %r", error)
+
+        await session.client.connect(
+            self._url,
+            name=f"lumi-{self.service}",
+            inbox_prefix=inbox_prefix(self.service),
+            allow_reconnect=False,
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            disconnected_cb=closed,
+            closed_cb=closed,
+            error_cb=noted,
+        )
+
+    @staticmethod
+    async def _close(client: Client) -> None:
+        try:
+            await asyncio.wait_for(client.flush(2), 2)
+        except (nats.errors.Error, OSError, TimeoutError):
+            log.warning("NATS did not take the last messages; they go out again")
+        await client.close()

@@ -1,0 +1,232 @@
+"""The stages that every call passes, in this order: trace and log, errors, deadline, authentication, authorization,
+validation, and then the servicer's method with our own Context in place of grpc's.
+
+Each method is wrapped once, when it is registered. grpc's interceptors would look up and wrap the handler anew for
+every call; measured here that costs 12 µs more a call than this does, and the order is easier to read in one place.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from logging import getLogger
+from time import monotonic
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from lumi_common.context import Context
+from lumi_common.errors import (
+    DeadlineExceeded,
+    Internal,
+    InvalidArgument,
+    LumiError,
+    Reason,
+    ResourceExhausted,
+)
+from lumi_common.logs import current_call
+from lumi_common.principal import ANONYMOUS
+from lumi_common.rpc.access import MethodPolicy
+from lumi_common.rpc.caller import Caller, Metadata
+from lumi_common.rpc.status import refuse
+from lumi_common.rpc.validation import validate
+from lumi_common.telemetry import TRACEPARENT, Telemetry, kept_traceparent
+
+Unary = Callable[[Any, Context], Awaitable[Any]]
+Streaming = Callable[[Any, Context], AsyncIterator[Any]]
+
+# Taken off the client's deadline, so that our answer names the method that was slow before the client hangs up.
+SHAVED_SECONDS = 0.005
+SLOW_SECONDS = 2.0
+
+# What a peer says of our call to it, and not of our caller's to us: a fault between services.
+_BETWEEN_SERVICES = frozenset({"UNAUTHENTICATED", "UNIMPLEMENTED", "INTERNAL", "UNKNOWN"})
+_WORTH_A_LINE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
+
+_log = getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Limits:
+    """How long a call may take, in seconds, and how many may be served at once by one process."""
+
+    request_seconds: float = 10.0
+    stream_seconds: float = 900.0
+    max_requests: int = 512
+    in_flight: int = field(default=0, init=False)
+
+
+class Stages:
+    """Wraps the handlers of one port; `service` (`orders`) becomes the domain of its errors."""
+
+    def __init__(
+        self,
+        service: str,
+        caller: Caller,
+        *,
+        limits: Limits,
+        telemetry: Telemetry | None = None,
+        needs_request_id: bool = False,
+    ) -> None:
+        self._domain = f"{service}.lumi"
+        self._caller = caller
+        self._limits = limits
+        self._telemetry = telemetry
+        self._needs_request_id = needs_request_id
+
+    def wrap(self, policy: MethodPolicy, handler: Any) -> Any:
+        """The handler to register with grpc for a handler of the generated code."""
+        request, answer = handler.request_deserializer, handler.response_serializer
+        if handler.unary_unary:
+            call = self._unary(policy, handler.unary_unary)
+            return grpc.unary_unary_rpc_method_handler(call, request, answer)
+        if handler.unary_stream:
+            stream = self._to_stream(policy, handler.unary_stream)
+            return grpc.unary_stream_rpc_method_handler(stream, request, answer)
+        if handler.stream_unary:
+            call = self._from_stream(policy, handler.stream_unary)
+            return grpc.stream_unary_rpc_method_handler(call, request, answer)
+        stream = self._to_stream(policy, handler.stream_stream)
+        return grpc.stream_stream_rpc_method_handler(stream, request, answer)
+
+    def _unary(self, policy: MethodPolicy, method: Unary) -> Callable[[Message, Any], Awaitable[Any]]:
+        limits, caller, finish = self._limits, self._caller, self._finish
+        asks_request_id = self._needs_request_id and policy.mutating and policy.takes_request_id
+
+        async def serve(request: Any, wire: Any) -> Any:
+            metadata: Metadata = dict(wire.invocation_metadata())
+            context, span, budget = self._begin(policy, metadata, wire, limits.request_seconds)
+            code = "CANCELLED"
+            limits.in_flight += 1
+            try:
+                async with asyncio.timeout(budget):
+                    if limits.in_flight > limits.max_requests:
+                        raise _overloaded(policy)
+                    await caller.authenticate(policy, context, metadata, wire)
+                    caller.authorize(policy, context)
+                    validate(request)
+                    if asks_request_id and not request.request_id:
+                        raise _no_request_id()
+                    answer = await method(request, context)
+                code = "OK"
+                return answer
+            except Exception as error:
+                failure = self._refusal(error, policy)
+                code = failure.code
+            finally:
+                limits.in_flight -= 1
+                finish(policy, context, span, budget, code)
+            return await refuse(wire, failure, self._domain)
+
+        return serve
+
+    def _to_stream(self, policy: MethodPolicy, method: Streaming) -> Callable[[Any, Any], AsyncIterator[Any]]:
+        async def serve(request: Any, wire: Any) -> AsyncIterator[Any]:
+            failures: list[LumiError] = []
+            async with self._call(policy, wire, failures) as context:
+                async for answer in method(self._checked(request), context):
+                    yield answer
+            if failures:
+                await refuse(wire, failures[0], self._domain)
+
+        return serve
+
+    def _from_stream(self, policy: MethodPolicy, method: Unary) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def serve(requests: AsyncIterator[Message], wire: Any) -> Any:
+            failures: list[LumiError] = []
+            async with self._call(policy, wire, failures) as context:
+                return await method(self._checked(requests), context)
+            return await refuse(wire, failures[0], self._domain)
+
+        return serve
+
+    @asynccontextmanager
+    async def _call(
+        self, policy: MethodPolicy, wire: Any, failures: list[LumiError]
+    ) -> AsyncIterator[Context]:
+        """The stages around a streaming method; what goes wrong is added to `failures` instead of raised."""
+        metadata: Metadata = dict(wire.invocation_metadata())
+        context, span, budget = self._begin(policy, metadata, wire, self._limits.stream_seconds)
+        code = "CANCELLED"
+        self._limits.in_flight += 1
+        try:
+            async with asyncio.timeout(budget):
+                if self._limits.in_flight > self._limits.max_requests:
+                    raise _overloaded(policy)
+                await self._caller.authenticate(policy, context, metadata, wire)
+                self._caller.authorize(policy, context)
+                yield context
+            code = "OK"
+        except Exception as error:
+            failures.append(self._refusal(error, policy))
+            code = failures[0].code
+        finally:
+            self._limits.in_flight -= 1
+            self._finish(policy, context, span, budget, code)
+
+    def _begin(
+        self, policy: MethodPolicy, metadata: Metadata, wire: Any, most: float
+    ) -> tuple[Context, Any, float]:
+        """The call's context, its span if it is sampled, and the seconds it may take."""
+        span = None
+        if self._telemetry is None:
+            traceparent = kept_traceparent(metadata.get(TRACEPARENT))
+        else:
+            traceparent, span = self._telemetry.start(policy.name, metadata.get(TRACEPARENT))
+        remaining = wire.time_remaining()
+        budget = most if remaining is None else min(most, remaining - SHAVED_SECONDS)
+        context = Context(
+            method=policy.name,
+            principal=ANONYMOUS,
+            traceparent=traceparent,
+            deadline=monotonic() + budget,
+        )
+        current_call.set(context)
+        return context, span, budget
+
+    def _finish(self, policy: MethodPolicy, context: Context, span: Any, budget: float, code: str) -> None:
+        seconds = monotonic() - context.deadline + budget
+        if seconds > SLOW_SECONDS and budget <= self._limits.request_seconds:
+            _log.warning("slow call", extra={"seconds": round(seconds, 3), "code": code})
+        if self._telemetry is not None:
+            self._telemetry.finish(span, policy.name, code, seconds)
+
+    def _refusal(self, error: Exception, policy: MethodPolicy) -> LumiError:
+        """What the caller is told; what is no refusal of ours is logged here, once, and told as INTERNAL."""
+        if isinstance(error, TimeoutError):
+            error = DeadlineExceeded(
+                Reason.DEADLINE_EXCEEDED, f"{policy.name} ran out of time", method=policy.name
+            )
+        if not isinstance(error, LumiError) or error.code == "INTERNAL" and not error.domain:
+            _log.error("call failed", exc_info=error)
+            return Internal(Reason.INTERNAL)
+        if error.domain and (error.code in _BETWEEN_SERVICES or error.reason == Reason.SERVICE_NOT_ALLOWED):
+            _log.error("a peer refused our call", extra={"peer": error.domain, "reason": str(error)})
+            return Internal(Reason.INTERNAL)
+        if error.code in _WORTH_A_LINE:
+            _log.warning("call refused", extra={"code": error.code, "reason": str(error)})
+        return error
+
+    def _checked(self, request: Any) -> Any:
+        """The request, checked; of a stream, each message as it comes."""
+        if isinstance(request, Message):
+            validate(request)
+            return request
+        return _each_checked(request)
+
+
+async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async for request in requests:
+        validate(request)
+        yield request
+
+
+def _overloaded(policy: MethodPolicy) -> ResourceExhausted:
+    return ResourceExhausted(Reason.OVERLOADED, "too many calls at once; try again", method=policy.name)
+
+
+def _no_request_id() -> InvalidArgument:
+    return InvalidArgument(
+        Reason.REQUEST_ID_REQUIRED, "services send a request id with every change", field="request_id"
+    )

@@ -1,0 +1,218 @@
+"""The life of a service's process: settings, database, servers, background work, signals, drain."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from logging import getLogger
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import uvloop
+
+from lumi_common.clock import Clock, utc_now
+from lumi_common.db.database import Database, Refusals
+from lumi_common.errors import Unavailable
+from lumi_common.logs import configure_logs
+from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
+from lumi_common.rpc.channel import PeerChannel
+from lumi_common.rpc.health import Check
+from lumi_common.rpc.server import AddToServer, RpcServer
+from lumi_common.settings import Settings
+from lumi_common.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+S = TypeVar("S", bound=Settings)
+Work = Callable[[], Awaitable[None]]
+
+DATABASE_PATIENCE_SECONDS = 60.0
+_RESTART_SECONDS, _MAX_RESTART_SECONDS = 0.5, 30.0
+
+_log = getLogger(__name__)
+
+
+class Runtime(Generic[S]):
+    """What `compose` wires a service from; everything registered here is started, watched and closed for it."""
+
+    def __init__(self, name: str, settings: S, *, refusals: Refusals | None = None) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock: Clock = utc_now
+        self.db = Database(
+            settings.postgres_dsn.get_secret_value(),
+            schema=name,
+            min_size=settings.pool_min,
+            max_size=settings.pool_max,
+            refusals=refusals,
+        )
+        self.telemetry = (
+            Telemetry(name, settings.otlp_endpoint, settings.trace_ratio) if settings.otlp_endpoint else None
+        )
+        self._keys: KeySource = self._keys_of_identity
+        verifier = TokenVerifier(
+            self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience
+        )
+        self.server = RpcServer(name, settings, verifier, self.telemetry)
+        self._peers: dict[str, PeerChannel] = {}
+        self._work: dict[str, Work] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closers: list[Work] = []
+
+    def serve(self, add_to_server: AddToServer, servicer: Any) -> None:
+        """Serve a servicer with the generated `add_..._to_server`, on the ports that its options name."""
+        self.server.add(add_to_server, servicer)
+
+    def peer(self, name: str) -> PeerChannel:
+        """The channel to a peer named in LUMI_PEERS; made at first use, closed at the end."""
+        if name not in self._peers:
+            address = self.settings.peers[name]
+            self._peers[name] = PeerChannel(name, address, caller=self.name, tls=self.settings.internal_tls)
+        return self._peers[name]
+
+    def background(self, name: str, work: Work) -> None:
+        """Run `work` beside the servers: started again with backoff when it raises, cancelled at the end."""
+        self._work[name] = work
+
+    def ready_when(self, name: str, check: Check) -> None:
+        """Make readiness depend on a check that raises when something needed is away."""
+        self.server.health.add(name, check)
+
+    def on_close(self, close: Work) -> None:
+        """Close something at the end, after the servers and the background work; last in, first out."""
+        self._closers.append(close)
+
+    def use_keys(self, source: KeySource) -> None:
+        """Take token keys from here instead of asking identity: for identity itself."""
+        self._keys = source
+
+    async def _signing_keys(self) -> Jwks:
+        return await self._keys()
+
+    async def _keys_of_identity(self) -> Jwks:
+        from lumi_common.rpc.jwks import fetch_keys
+
+        return await fetch_keys(self.peer("identity"))
+
+    async def open(self) -> None:
+        """Open the database, waiting for it: services and Postgres start in any order."""
+        async with asyncio.timeout(DATABASE_PATIENCE_SECONDS):
+            while True:
+                try:
+                    return await self.db.open()
+                except Unavailable as error:
+                    _log.warning("waiting for Postgres", extra={"cause": repr(error.__cause__)})
+                    await asyncio.sleep(0.5)
+
+    async def start(self) -> None:
+        """Serve and start the background work; returns when the first readiness check has run."""
+        self.ready_when("postgres", self._database_answers)
+        await self.server.start()
+        await self.server.health.look()
+        for name, work in {**self._work, "health": self.server.health.watch}.items():
+            self._tasks.append(asyncio.create_task(_kept_running(name, work), name=name))
+
+    async def close(self) -> None:
+        """Drain, stop the background work, and close what is open, in that order."""
+        await self.server.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for close in reversed(self._closers):
+            await close()
+        for peer in self._peers.values():
+            await peer.close()
+        await self.db.close()
+        if self.telemetry is not None:
+            await asyncio.to_thread(self.telemetry.close)
+
+    async def _database_answers(self) -> None:
+        await self.db.pool.fetchval("select 1")
+
+
+Compose = Callable[[Runtime[S]], Awaitable[None]]
+
+
+def run(
+    name: str,
+    settings_class: type[S],
+    compose: Compose[S],
+    *,
+    metadata: "MetaData",
+    migrations: Path,
+    commands: Mapping[str, Compose[S]] | None = None,
+    refusals: Refusals | None = None,
+) -> None:
+    """The whole of a service's `__main__`: `serve` (when no command is given), `migrate`, or a command of its own.
+
+    `compose` registers servicers and work on the runtime, whose database is open by then. A command gets the same
+    runtime, without servers. `migrations` is the service's Alembic folder.
+    """
+    commands = commands or {}
+    known = ("serve", "migrate", *commands)
+    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    if command not in known or len(sys.argv) > 2:
+        raise SystemExit(f"usage: python -m lumi_{name} [{' | '.join(known)}]")
+    settings = settings_class.load()
+    configure_logs(name, settings.log_level)
+    if command == "migrate":
+        _migrate(settings, metadata, migrations)
+    elif command == "serve":
+        uvloop.run(_serve(name, settings, compose, refusals))
+    else:
+        uvloop.run(_once(name, settings, commands[command], refusals))
+
+
+def _migrate(settings: Settings, metadata: "MetaData", folder: Path) -> None:
+    from lumi_common.db.migrate import upgrade
+
+    if settings.owner_dsn is None:
+        raise SystemExit("LUMI_OWNER_DSN is needed to migrate")
+    upgrade(settings.owner_dsn.get_secret_value(), metadata, folder)
+
+
+async def _once(name: str, settings: S, command: Compose[S], refusals: Refusals | None) -> None:
+    runtime = Runtime(name, settings, refusals=refusals)
+    await runtime.open()
+    try:
+        await command(runtime)
+    finally:
+        await runtime.close()
+
+
+async def _serve(name: str, settings: S, compose: Compose[S], refusals: Refusals | None) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    runtime = Runtime(name, settings, refusals=refusals)
+    await runtime.open()
+    try:
+        await compose(runtime)
+        await runtime.start()
+        gc.collect()
+        gc.freeze()  # what is here now stays: the collector need not look at it again
+        _log.info(
+            "serving", extra={"public": runtime.server.public_port, "internal": runtime.server.internal_port}
+        )
+        await stopping.wait()
+        _log.info("draining")
+    finally:
+        await runtime.close()
+
+
+async def _kept_running(name: str, work: Work) -> None:
+    pause = _RESTART_SECONDS
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            return await work()
+        except Exception as error:
+            _log.error("background work failed", exc_info=error, extra={"work": name})
+        if loop.time() - started > _MAX_RESTART_SECONDS:
+            pause = _RESTART_SECONDS  # it ran well for a while: this is a new fault
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _MAX_RESTART_SECONDS)

@@ -1,0 +1,1 @@
+"""The wire: one servicer for each proto service."""

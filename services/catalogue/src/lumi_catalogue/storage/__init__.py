@@ -1,0 +1,1 @@
+"""All of the catalogue's SQL."""

@@ -1,0 +1,1 @@
+"""What takes a second transaction, another service, or several callers at once."""

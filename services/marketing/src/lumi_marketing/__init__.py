@@ -1,0 +1,1 @@
+"""Marketing: coupons and their redemptions."""

@@ -1,0 +1,1 @@
+"""Payments: what was asked for, authorized, captured and given back."""

@@ -1,0 +1,80 @@
+"""The payments schema, as Alembic compares it."""
+
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, Enum, ForeignKey, Index, Numeric, SmallInteger, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from lumi_common.db.record import Aggregate
+from lumi_common.db.tables import common_tables, id_column, identifier, money, schema, stamps, timestamp, version
+from lumi_payments.domain.payment import Provider, Status
+
+metadata = schema("payments")
+common = common_tables(metadata)
+
+
+def _amount(name: str) -> Column[Any]:
+    return money(name, server_default=text("0"))
+
+
+payments = Table(
+    "payments",
+    metadata,
+    id_column(),
+    Column("order_id", identifier, nullable=False, index=True),
+    Column("user_id", identifier, index=True),
+    Column("provider", Enum(Provider, name="payment_provider", schema="payments"), nullable=False),
+    Column(
+        "status", Enum(Status, name="payment_status", schema="payments"), nullable=False, server_default="INITIATED"
+    ),
+    Column("transaction_id", Text),
+    Column("conversation_id", Text),
+    money("amount"),
+    Column("currency", Text, nullable=False, server_default="TRY"),
+    _amount("authorized_amount"),
+    _amount("captured_amount"),
+    _amount("refunded_amount"),
+    Column("installments", SmallInteger),
+    *(Column(f"card_{name}", Text) for name in ("brand", "bin", "last4", "holder", "family", "association")),
+    Column("card_exp_month", SmallInteger),
+    Column("card_exp_year", SmallInteger),
+    Column("fraud_score", Numeric(5, 2)),
+    Column("risk_flags", JSONB),
+    Column("authorized_at", timestamp),
+    Column("settled_at", timestamp),
+    Column("failed_at", timestamp),
+    Column("failure_code", Text),
+    Column("failure_message", Text),
+    Column("raw_payload", JSONB),
+    Column("order_reference", Text, nullable=False),
+    version(),
+    *stamps(),
+    CheckConstraint(
+        "0 <= refunded_amount and refunded_amount <= captured_amount and captured_amount <= amount", name="captured"
+    ),
+    CheckConstraint("0 <= authorized_amount and authorized_amount <= amount", name="authorized"),
+)
+# A transaction id is its provider's own; another's may be the same.
+Index("payments_provider_transaction_id_key", payments.c.provider, payments.c.transaction_id, unique=True)
+# Of an order's payments one at most can still take money or has it (M5).
+Index("payments_open_key", payments.c.order_id, unique=True, postgresql_where=payments.c.status != text("'FAILED'"))
+
+payment_steps = Table(
+    "payment_steps",
+    metadata,
+    id_column(),
+    Column("payment_id", identifier, ForeignKey(payments.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    money("amount", nullable=True),
+    Column("provider_event_id", Text),
+    Column("payload", JSONB),
+    *stamps(),
+)
+
+PAYMENT = Aggregate(
+    "Payment",
+    payments,
+    shows="order_id order_reference user_id provider status transaction_id amount currency authorized_amount "
+    "captured_amount refunded_amount authorized_at settled_at failed_at failure_code",
+    keys="order_id user_id status amount currency",
+)
