@@ -2,12 +2,12 @@
 
 PYTHON ?= python3
 VENV := .venv/bin
-SOURCES := $(wildcard libs/*/src services/*/src deploy/*/src)
+SOURCES := $(wildcard libs/*/src services/*/src deploy/*/src tests/*/lumi_*)
 DOMAIN_TESTS := $(wildcard libs/*/tests/unit services/*/tests/domain tests/contract)
+ALL_TESTS := $(wildcard libs/*/tests services/*/tests deploy/*/tests tests)
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links
 
-export LUMI_DEMO_BASKETS ?= 300
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check up down status logs clean generate bench lock \
@@ -24,7 +24,7 @@ demo: setup ## play a real grocer's year through the gateway and reconcile it to
 	@$(VENV)/python -m lumi_demo
 
 test: check ## everything that must pass before a change lands
-	@$(VENV)/python -m pytest -n 2 --dist loadfile libs services deploy tests
+	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ALL_TESTS)
 
 check: setup ## lint, format, types, import contracts, protos and domain tests, in under a minute
 	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-domain

@@ -81,6 +81,10 @@ class Assortment:
             for row in batch.to_pylist():
                 yield _product(row, self._variants.get(row["product_id"], ()))
 
+    def slugs(self) -> dict[int, str]:
+        """The slug of every product that the chosen baskets take."""
+        return {product.id: product.slug for product in self if any(each.stock for each in product.variants)}
+
     def categories(self) -> list[Category]:
         """The category tree, each parent before its children."""
         pairs = self._products.group_by(["department", "product_category"]).aggregate([]).to_pylist()

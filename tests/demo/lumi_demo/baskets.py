@@ -54,9 +54,10 @@ class Basket:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A line that is not sold (`product_id` set) or a basket that is not bought (None), with the cause."""
+    """A line that is not sold (`row` is its place in the file, from 1) or a basket that is not bought (None)."""
 
     basket_id: int
+    row: int | None
     product_id: int | None
     cause: str
 
@@ -76,9 +77,7 @@ class Baskets:
         chosen = baskets_in_order(transactions)
         if count is not None:
             chosen = chosen.slice(0, count)
-        rows = transactions.filter(
-            pc.is_in(transactions["basket_id"], value_set=_values(chosen["basket_id"]))
-        )
+        rows = transactions.filter(pc.is_in(transactions["basket_id"], value_set=_values(chosen["basket_id"])))
         counted = counts(rows)
         lines = sold_lines(rows.filter(counted))
         sums = lines.append_column("charge", pc.multiply(lines["units"], lines["cents"]))
@@ -89,9 +88,7 @@ class Baskets:
         bought = pc.fill_null(pc.less_equal(coupon, charge), False)
 
         self.left_out_lines = _left_out_lines(rows.filter(pc.invert(counted)))
-        self.left_out_baskets = _left_out_baskets(
-            chosen.append_column("charge", charge).filter(pc.invert(bought))
-        )
+        self.left_out_baskets = _left_out_baskets(chosen.append_column("charge", charge).filter(pc.invert(bought)))
         self._baskets = chosen.append_column("coupon_cents", coupon).filter(bought)
         ids = _values(self._baskets["basket_id"])
         position = pc.index_in(lines["basket_id"], value_set=ids)
@@ -131,26 +128,30 @@ class Baskets:
         ids: list[int] = self._baskets["basket_id"].to_pylist()
         return ids
 
+    def stock(self) -> list[tuple[str, int]]:
+        """SKU and units of every variant that the baskets take."""
+        taken = self.lines.group_by(["product_id", "cents"]).aggregate([("units", "sum")])
+        columns = (taken[name].to_pylist() for name in ("product_id", "cents", "units_sum"))
+        return [(variant_sku(product, cents), units) for product, cents, units in zip(*columns, strict=True)]
+
     def coupons(self) -> list[tuple[int, int]]:
         """Basket id and cents of each basket that redeems a coupon."""
         with_coupon = self._baskets.filter(pc.greater(self._baskets["coupon_cents"], 0))
-        return list(
-            zip(with_coupon["basket_id"].to_pylist(), with_coupon["coupon_cents"].to_pylist(), strict=True)
-        )
+        return list(zip(with_coupon["basket_id"].to_pylist(), with_coupon["coupon_cents"].to_pylist(), strict=True))
 
 
 def _left_out_lines(rows: pa.Table) -> list[LeftOut]:
-    columns = rows.select(["basket_id", "product_id", "quantity"]).columns
+    columns = rows.select(["basket_id", "row", "product_id", "quantity"]).columns
     return [
-        LeftOut(basket, product, "no quantity" if quantity <= 0 else "no sales value")
-        for basket, product, quantity in zip(*(column.to_pylist() for column in columns), strict=True)
+        LeftOut(basket, row, product, "no quantity" if quantity <= 0 else "no sales value")
+        for basket, row, product, quantity in zip(*(column.to_pylist() for column in columns), strict=True)
     ]
 
 
 def _left_out_baskets(rows: pa.Table) -> list[LeftOut]:
     pairs = zip(rows["basket_id"].to_pylist(), rows["charge"].to_pylist(), strict=True)
     return [
-        LeftOut(basket, None, "no line counts" if charge is None else "its coupon exceeds its charge")
+        LeftOut(basket, None, None, "no line counts" if charge is None else "its coupon exceeds its charge")
         for basket, charge in pairs
     ]
 

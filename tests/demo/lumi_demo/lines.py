@@ -22,16 +22,15 @@ _COLUMNS = [
 
 
 def read_transactions(data: Path) -> pa.Table:
-    """Every line of the year in file order; the money columns as whole cents (int64)."""
+    """Every line of the year in file order; money as whole cents (int64), `row` its place in the file from 1."""
     table = pq.read_table(data / "transactions.parquet", columns=_COLUMNS)
     for name in _MONEY:
         cents = pc.cast(pc.round(pc.multiply(table[name], 100.0)), pa.int64())
         table = table.set_column(table.column_names.index(name), name, cents)
     # Seconds are all that the source holds; nanoseconds would ask for pandas on their way to Python.
     seconds = table["transaction_timestamp"].cast(pa.timestamp("s"))
-    return table.set_column(
-        table.column_names.index("transaction_timestamp"), "transaction_timestamp", seconds
-    )
+    table = table.set_column(table.column_names.index("transaction_timestamp"), "transaction_timestamp", seconds)
+    return table.append_column("row", pa.array(range(1, table.num_rows + 1), pa.int64()))
 
 
 def baskets_in_order(transactions: pa.Table) -> pa.Table:

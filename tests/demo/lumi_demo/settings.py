@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from lumi_local.settings import Settings as LocalSettings
 from pydantic import Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lumi_local.settings import Settings as LocalSettings
 
 
 class Settings(BaseSettings):

@@ -77,15 +77,11 @@ def test_slugs_and_skus_are_unique(plan_of_300: Plan) -> None:
 def test_a_product_outside_the_baskets_has_its_usual_price_of_the_year(data: Path) -> None:
     """Read again in plain Python, for a handful of products that the first ten baskets do not hold."""
     planned = plan(data, 10)
-    watched = [product for product in planned.assortment if product.sold and not product.variants[0].stock][
-        ::7000
-    ]
+    watched = [product for product in planned.assortment if product.sold and not product.variants[0].stock][::7000]
     prices: dict[int, Counter[int]] = {product.id: Counter() for product in watched}
     columns = ["product_id", "quantity", "sales_value", "coupon_match_disc"]
     table = pq.read_table(data / "transactions.parquet", columns=columns)
-    for product, quantity, sales, match in zip(
-        *(column.to_pylist() for column in table.columns), strict=True
-    ):
+    for product, quantity, sales, match in zip(*(column.to_pylist() for column in table.columns), strict=True):
         if product in prices and quantity > 0 and sales > 0:
             charged = round(sales * 100) + round(match * 100)
             prices[product][charged if charged % quantity else charged // quantity] += 1
@@ -114,9 +110,7 @@ def test_a_compare_at_price_is_above_the_price(plan_of_300: Plan) -> None:
     variants = [variant for product in plan_of_300.assortment for variant in product.variants]
 
     assert all(variant.cents > 0 for variant in variants)
-    assert all(
-        variant.compare_cents > variant.cents for variant in variants if variant.compare_cents is not None
-    )
+    assert all(variant.compare_cents > variant.cents for variant in variants if variant.compare_cents is not None)
 
 
 def test_what_is_left_out_has_a_cause(transactions: Any) -> None:

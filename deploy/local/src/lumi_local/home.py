@@ -54,6 +54,7 @@ class Home:
         self.logs = root / "logs"
         self.run = root / "run"
         self.gateway = self.run / "envoy.yaml"
+        self.prepared = self.run / "prepared"
         self.stack_file = root / "stack.json"
         self.spare = postgres.spare_folder(root)
 
@@ -101,11 +102,12 @@ class Home:
 def _make(folder: Path, mode: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(mode)
-    except PermissionError as error:
-        raise StackError(
-            f"{folder} cannot be made or is somebody else's: be the user who made it, or set LUMI_HOME"
-        ) from error
+        ours = folder.stat().st_uid == os.getuid()
+    except PermissionError:
+        ours = False
+    if not ours:
+        raise StackError(f"{folder} is somebody else's: be the user who made it, or name another LUMI_HOME")
+    folder.chmod(mode)
 
 
 def _key() -> str:

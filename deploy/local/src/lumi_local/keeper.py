@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,14 +28,14 @@ SECONDS_TO_START = 180
 
 
 @contextmanager
-def shared(kind: str, environment: Mapping[str, str]) -> Iterator[tuple[Path, State]]:
+def shared(kind: str) -> Iterator[tuple[Path, State]]:
     """Use what the keeper of this kind keeps: its folder and its state; may wait for it to start."""
     users = _join(_session_folder(kind))
     folder = Path(users.name).parent
     with users:
         with locked(folder / "door"):
             if not (folder / "state.json").exists():
-                _start(kind, folder, environment)
+                _start(kind, folder)
         yield folder, json.loads((folder / "state.json").read_text())
 
 
@@ -80,12 +80,11 @@ def _join(folder: Path) -> IO[str]:
             pass  # a keeper that was leaving has removed it; the next round makes another
 
 
-def _start(kind: str, folder: Path, environment: Mapping[str, str]) -> None:
+def _start(kind: str, folder: Path) -> None:
     log = folder / "keeper.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "lumi_local.testing", kind, str(folder)],
-            env=os.environ | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -45,7 +45,7 @@ def spec(program: Path, folder: Path, server: NatsServer, *, durable: bool = Tru
     """How to start the server; writes its configuration, which holds the passwords, into `folder` (mode 0600)."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = folder / "nats.json"
-    text = json.dumps(_configuration(folder, server, durable=durable), indent=1)
+    text = json.dumps(_configuration(server, durable=durable), indent=1)
     write_private(configuration, text)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]  # so that another configuration is another spec
     return Spec([str(program), "--config", str(configuration)], cwd=folder, env={"LUMI_CONFIGURATION": digest})
@@ -60,7 +60,7 @@ def accepts(server: NatsServer) -> bool:
         return False
 
 
-def _configuration(folder: Path, server: NatsServer, *, durable: bool) -> dict[str, object]:
+def _configuration(server: NatsServer, *, durable: bool) -> dict[str, object]:
     users: list[dict[str, object]] = [{"user": ADMIN, "password": server.passwords[ADMIN]}]
     users += [
         {"user": service, "password": server.passwords[service], "permissions": permissions(service)}
@@ -71,7 +71,8 @@ def _configuration(folder: Path, server: NatsServer, *, durable: bool) -> dict[s
     return {
         "server_name": "lumi",
         "listen": f"{server.host}:{server.port}",
-        "jetstream": {"store_dir": str(folder / "jetstream"), "sync_interval": sync},
+        # Beside the configuration, where the server is started: its parser does not read every path.
+        "jetstream": {"store_dir": ".", "sync_interval": sync},
         "accounts": {"LUMI": {"jetstream": "enabled", "users": users}},
         "max_payload": 8 * 1024 * 1024,
     }

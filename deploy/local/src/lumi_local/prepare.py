@@ -17,6 +17,7 @@ from lumi_local.settings import CHECKOUT
 from lumi_local.topology import SERVICES
 
 CODE = ("libs", "services", "protos", "deploy", "requirements")
+NOT_RUN = {"__pycache__", "tests"}
 
 
 def code_digest() -> str:
@@ -24,7 +25,9 @@ def code_digest() -> str:
     digest = hashlib.sha256(sys.executable.encode())
     for top in CODE:
         for folder, folders, files in os.walk(CHECKOUT / top):
-            folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.endswith(".egg-info"))
+            folders[:] = sorted(set(folders) - NOT_RUN)
+            if folder.endswith(".egg-info"):
+                continue
             for name in sorted(files):
                 state = os.stat(os.path.join(folder, name))
                 digest.update(f"{folder}/{name} {state.st_size} {state.st_mtime_ns}\n".encode())

@@ -44,6 +44,7 @@ class Stack:
             parts = [part for part in blueprint.parts() if part.name in only]
             self._settle(parts, progress)
             if not blueprint.cluster.exists():
+                self.home.prepared.unlink(missing_ok=True)
                 password = blueprint.secrets.postgres[SUPERUSER]
                 progress("a new database", lambda: blueprint.cluster.create(password))
             self._start([part for part in parts if part.name in STORES], progress)
@@ -116,7 +117,7 @@ class Stack:
 
     def _prepare(self, blueprint: Blueprint, names: set[str], progress: Progress) -> None:
         """Roles, schemas, streams, the admin and the gateway's configuration; skipped when nothing changed since."""
-        stamp = self.home.run / "prepared"
+        stamp = self.home.prepared
         done = json.dumps([blueprint.build, sorted(names), self.settings.port_base, self.settings.gateway_port])
         if stamp.exists() and stamp.read_text() == done:
             return

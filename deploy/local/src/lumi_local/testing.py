@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ from lumi_local import postgres as postgres_server
 from lumi_local.keeper import State, locked, shared
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import Cluster, PostgresServer
-from lumi_local.process import free_port, port_is_free, wait_until, write_private
+from lumi_local.process import StackError, free_port, port_is_free, wait_until, write_private
 from lumi_local.settings import Settings
 from lumi_local.stack import Stack
 
@@ -57,7 +58,7 @@ def postgres(database: str | None = None) -> Iterator[PostgresServer]:
     Roles and passwords are the same in every database of the session; the first to ask waits about two seconds.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    with shared("postgres", {}) as (folder, state):
+    with shared("postgres") as (folder, state):
         server = PostgresServer(state["port"], state["passwords"], database or f"lumi_{worker}")
         with locked(folder / "door"):  # roles belong to the whole server
             _cluster(folder).bootstrap(server)
@@ -92,21 +93,41 @@ def nats_process(folder: Path, port: int) -> Iterator[NatsServer]:
 @contextmanager
 def stack() -> Iterator[LocalStack]:
     """The whole stack, shared by the test session; low bcrypt cost, sweeps and retries every second."""
-    with shared("stack", QUICK) as (_, state):
+    with shared("stack") as (_, state):
         yield LocalStack(state["environment"], state["description"])
 
 
-def stack_environment(home: Path) -> dict[str, str]:
-    """Settings for a stack of a test's own: this home, and ports that nobody listens on."""
-    while True:
-        base = random.randrange(20000, 31000)  # below the ports that the system gives to clients
-        settings = Settings(home=home, port_base=base, gateway_port=base + 80)
-        if all(map(port_is_free, settings.ports())):
-            return {
-                "LUMI_HOME": str(home),
-                "LUMI_PORT_BASE": str(base),
+@contextmanager
+def own_environment() -> Iterator[dict[str, str]]:
+    """Settings for a stack of the test's own: a new home, and ports that nobody listens on.
+
+    Nothing runs yet; what was started is stopped and removed at the end.
+    """
+    with temporary_folder("home") as folder:
+        settings = _free_settings(folder / "home")
+        try:
+            yield {
+                "LUMI_HOME": str(settings.home),
+                "LUMI_PORT_BASE": str(settings.port_base),
                 "LUMI_GATEWAY_PORT": str(settings.gateway_port),
+                **QUICK,
             }
+        finally:
+            Stack(settings).clean()
+
+
+@contextmanager
+def running_stack(environment: Mapping[str, str]) -> Iterator[LocalStack]:
+    """The whole stack that these settings describe."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lumi_local", "up", "--quiet"],
+        env=os.environ | dict(environment),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise StackError(f"the stack did not come up:\n{done.stdout}{done.stderr}")
+    yield LocalStack(environment, json.loads((Path(environment["LUMI_HOME"]) / "stack.json").read_text()))
 
 
 @contextmanager
@@ -135,15 +156,17 @@ def _kept_postgres(folder: Path) -> Iterator[State]:
 
 
 @contextmanager
-def _kept_stack(folder: Path) -> Iterator[State]:
-    environment = stack_environment(folder / "home")
-    os.environ.update(environment)
-    local = Stack(Settings())
-    try:
-        local.up(lambda _, step: step())
-        yield {"environment": environment, "description": json.loads(local.home.stack_file.read_text())}
-    finally:
-        local.clean()
+def _kept_stack(_folder: Path) -> Iterator[State]:
+    with own_environment() as environment, running_stack(environment) as running:
+        yield {"environment": running.environment, "description": running.description}
+
+
+def _free_settings(home: Path) -> Settings:
+    while True:
+        base = random.randrange(20000, 31000)  # below the ports that the system gives to clients
+        settings = Settings(home=home, port_base=base, gateway_port=base + 80)
+        if all(map(port_is_free, settings.ports())):
+            return settings
 
 
 def _cluster(folder: Path) -> Cluster:

@@ -24,8 +24,8 @@ class Context:
     """
 
     __slots__ = (
+        "_actor",
         "_headers",
-        "actor",
         "deadline",
         "ip",
         "method",
@@ -37,9 +37,9 @@ class Context:
 
     def __init__(
         self,
-        *,
         method: str,
         principal: Principal,
+        *,
         actor: Actor | None = None,
         ip: str = "",
         user_agent: str = "",
@@ -49,7 +49,7 @@ class Context:
     ) -> None:
         self.method = method
         self.principal = principal
-        self.actor = actor or Actor(principal.kind, principal.id)
+        self._actor = actor
         self.ip = ip
         self.user_agent = user_agent
         self.traceparent = traceparent
@@ -66,6 +66,20 @@ class Context:
             traceparent=new_traceparent(),
             deadline=monotonic() + timeout,
         )
+
+    @property
+    def actor(self) -> Actor:
+        """On whose behalf: the end user that a peer forwarded, else the principal."""
+        return self._actor or Actor(self.principal.kind, self.principal.id)
+
+    @actor.setter
+    def actor(self, actor: Actor) -> None:
+        self._actor = actor
+
+    @property
+    def owner(self) -> str | None:
+        """Whose rows alone the call may touch; None when it may touch every row."""
+        return self.principal.id if self.owner_only else None
 
     def remaining(self) -> float:
         """Seconds left before the deadline, never below zero."""

@@ -66,9 +66,7 @@ def cuid() -> str:
             state.millisecond, state.time_text = now, _time_text(now)
             if counter > _REWIND:
                 counter = 0
-        elif (
-            counter >= _WRAP
-        ):  # over a million ids in one millisecond, or a clock set back: borrow the next one
+        elif counter >= _WRAP:  # over a million ids in one millisecond, or a clock set back: borrow the next one
             state.millisecond += 1
             state.time_text = _time_text(state.millisecond)
             counter = 0

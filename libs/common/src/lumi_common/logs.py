@@ -67,9 +67,7 @@ def _exception(error: BaseException) -> list[dict[str, Any]]:
     link: BaseException | None = error
     while link is not None and len(chain) < 5:
         text = str(link).partition("\n")[0]
-        frames = [
-            f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(link.__traceback__)
-        ]
+        frames = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(link.__traceback__)]
         chain.append({"type": type(link).__qualname__, "text": scrubbed(text), "stack": frames})
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return chain

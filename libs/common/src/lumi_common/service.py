@@ -18,6 +18,7 @@ from lumi_common.logs import configure_logs
 from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.health import Check
+from lumi_common.rpc.jwks import keys_of
 from lumi_common.rpc.server import AddToServer, RpcServer
 from lumi_common.settings import Settings
 from lumi_common.telemetry import Telemetry
@@ -51,10 +52,8 @@ class Runtime(Generic[S]):
         self.telemetry = (
             Telemetry(name, settings.otlp_endpoint, settings.trace_ratio) if settings.otlp_endpoint else None
         )
-        self._keys: KeySource = self._keys_of_identity
-        verifier = TokenVerifier(
-            self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience
-        )
+        self._keys: KeySource | None = None
+        verifier = TokenVerifier(self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
         self.server = RpcServer(name, settings, verifier, self.telemetry)
         self._peers: dict[str, PeerChannel] = {}
         self._work: dict[str, Work] = {}
@@ -89,12 +88,9 @@ class Runtime(Generic[S]):
         self._keys = source
 
     async def _signing_keys(self) -> Jwks:
+        if self._keys is None:
+            self._keys = keys_of(self.peer("identity"))
         return await self._keys()
-
-    async def _keys_of_identity(self) -> Jwks:
-        from lumi_common.rpc.jwks import fetch_keys
-
-        return await fetch_keys(self.peer("identity"))
 
     async def open(self) -> None:
         """Open the database, waiting for it: services and Postgres start in any order."""
@@ -194,9 +190,7 @@ async def _serve(name: str, settings: S, compose: Compose[S], refusals: Refusals
         await runtime.start()
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at it again
-        _log.info(
-            "serving", extra={"public": runtime.server.public_port, "internal": runtime.server.internal_port}
-        )
+        _log.info("serving", extra={"public": runtime.server.public_port, "internal": runtime.server.internal_port})
         await stopping.wait()
         _log.info("draining")
     finally:

@@ -37,17 +37,15 @@ class Settings(BaseSettings):
     Addresses are `host:port`; durations are seconds; sizes are bytes.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="LUMI_", extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="LUMI_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     env: Literal["production", "local"] = "production"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     postgres_dsn: SecretStr
     owner_dsn: SecretStr | None = None
-    pool_min: int = Field(2, ge=0)
-    pool_max: int = Field(12, ge=1)
+    pool_min: int = Field(default=2, ge=0)
+    pool_max: int = Field(default=12, ge=1)
     nats_url: SecretStr = SecretStr("")
 
     public_address: str = "127.0.0.1:7200"
@@ -64,22 +62,22 @@ class Settings(BaseSettings):
     token_issuer: str = "lumi"
     token_audience: str = "lumi"
 
-    request_seconds: float = Field(10.0, gt=0)
-    stream_seconds: float = Field(900.0, gt=0)
-    drain_seconds: float = Field(20.0, ge=0)
-    connection_age_seconds: float = Field(300.0, gt=0)
-    max_message_bytes: int = Field(4 * 1024 * 1024, gt=0)
-    max_requests: int = Field(512, gt=0)
+    request_seconds: float = Field(default=10.0, gt=0)
+    stream_seconds: float = Field(default=900.0, gt=0)
+    drain_seconds: float = Field(default=20.0, ge=0)
+    connection_age_seconds: float = Field(default=300.0, gt=0)
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
+    max_requests: int = Field(default=512, gt=0)
 
     otlp_endpoint: str = ""
-    trace_ratio: float = Field(0.0, ge=0, le=1)
+    trace_ratio: float = Field(default=0.0, ge=0, le=1)
     crash_at: Annotated[str, OnlyLocal(bool, "a crash point")] = ""
 
     @classmethod
     def load(cls) -> Self:
         """The settings of this process; exits with status 2 and a line per fault if they are not right."""
         try:
-            return cls()
+            return cls()  # type: ignore[call-arg]  # the environment gives them
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_input=False):
                 name = "_".join(("LUMI", *map(str, fault["loc"]))).upper() if fault["loc"] else "settings"

@@ -45,9 +45,7 @@ class Telemetry:
         insecure = not endpoint.startswith("https://")
         self._ratio = ratio
         self._traces = TracerProvider(resource=resource)
-        self._traces.add_span_processor(
-            BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=insecure))
-        )
+        self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=insecure)))
         reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure))
         self._metrics = MeterProvider(resource=resource, metric_readers=[reader])
         self._tracer = self._traces.get_tracer("lumi_common")

@@ -3,14 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import Text, bindparam, select
+
+from libs.common.tests.db.widgets import Widget, WidgetRepository, widgets
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.db.page import Listing
 from lumi_common.errors import InvalidArgument
-from sqlalchemy import Text, bindparam, select
-
-from libs.common.tests.db.widgets import Widget, WidgetRepository, widgets
 
 ALL = Listing(select(widgets), widgets.c.id, {"user_id": widgets.c.user_id == bindparam("user_id", type_=Text)})
 

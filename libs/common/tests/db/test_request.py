@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from libs.common.tests.db.widgets import Widget, WidgetRepository
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import Aborted, InvalidArgument
 from lumi_common.principal import Principal
-
-from libs.common.tests.db.widgets import Widget, WidgetRepository
 
 _METHOD = "lumi.widgets.WidgetService/MakeWidget"
 

@@ -3,10 +3,12 @@
 from dataclasses import fields
 from typing import Any, ClassVar, Generic, TypeVar
 
+from google.protobuf.message import Message
 from sqlalchemy import Select, Table, Text, Update, bindparam, delete, func, insert, or_, select, update
 
 from lumi_common.db.database import Executor, Row
 from lumi_common.db.record import Aggregate, recorded
+from lumi_common.db.request import Once
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import CommonTables
 from lumi_common.errors import Aborted, NotFound, Reason
@@ -100,6 +102,11 @@ class Repository(Generic[E]):
         row = await self._on.fetchrow(self._insert, action=action, **self.values(entity))
         assert row is not None
         return self.row(row)
+
+    @classmethod
+    async def create(cls, once: Once, entity: E, action: str, answer: Message) -> None:
+        """Write a new row together with the record of the request and its answer, in one statement."""
+        await once.change(cls._insert_once, answer, action=action, **cls.values(entity))
 
     async def save(self, entity: E, action: str) -> E:
         """Write a changed row over the version that was read; the row as written, Aborted if another came first."""

@@ -3,15 +3,29 @@
 import asyncio
 import logging
 from asyncio import CancelledError, Event, Future, Task
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from lumi_common.events.streams import inbox_prefix
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.25
+
+_AWAY = (
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.OutboundBufferLimitError,
+    nats.errors.StaleConnectionError,
+    nats.errors.FlushTimeoutError,
+    OSError,
+)
 
 
 class ConnectionLost(ConnectionError):
@@ -33,24 +47,36 @@ class Session:
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
-        """Hand a message to the connection; raises ConnectionLost."""
+        """Hand a message to the connection; raises ConnectionLost, or what nats-py has against the message."""
         try:
             await self.client.publish(subject, payload, reply=reply, headers=headers)
-        except nats.errors.MaxPayloadError:
-            raise
-        except (nats.errors.Error, OSError) as error:
+        except _AWAY as error:
+            self.end()
+            raise ConnectionLost("NATS went away") from error
+
+    async def subscribe(self, subject: str, receive: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Hear a subject until the session or the subscription ends; raises ConnectionLost."""
+        try:
+            return await self.client.subscribe(subject, cb=receive)
+        except _AWAY as error:
+            self.end()
             raise ConnectionLost("NATS went away") from error
 
     async def request(self, subject: str, payload: bytes = b"", *, timeout: float = 2.0) -> bytes:
-        """Ask and wait for the answer; raises ConnectionLost, TimeoutError, or NoRespondersError."""
+        """Ask and wait for the answer; raises ConnectionLost, or TimeoutError where nobody answers."""
         try:
             return (await self.client.request(subject, payload, timeout=timeout)).data
-        except nats.errors.NoRespondersError:
-            raise
-        except nats.errors.TimeoutError as error:
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as error:
             raise TimeoutError(f"no answer to {subject}") from error
-        except (nats.errors.Error, OSError) as error:
+        except _AWAY as error:
+            self.end()
             raise ConnectionLost("NATS went away") from error
+
+
+async def unsubscribe(subscription: Subscription) -> None:
+    """End a subscription, unless its session has ended it."""
+    with suppress(nats.errors.Error, OSError):
+        await subscription.unsubscribe()
 
 
 class Broker:
@@ -108,10 +134,12 @@ class Broker:
                 await asyncio.shield(session.lost)
                 log.warning("the connection to NATS is lost")
             except CancelledError:
-                await self._close(session.client)
+                await self._flush(session.client)
                 raise
             finally:
                 self._found.clear()
+                with suppress(nats.errors.Error, OSError):
+                    await session.client.close()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self, session: Session) -> None:
@@ -135,9 +163,8 @@ class Broker:
         )
 
     @staticmethod
-    async def _close(client: Client) -> None:
+    async def _flush(client: Client) -> None:
         try:
-            await asyncio.wait_for(client.flush(2), 2)
-        except (nats.errors.Error, OSError, TimeoutError):
-            log.warning("NATS did not take the last messages; they go out again")
-        await client.close()
+            await client.flush(2)
+        except (nats.errors.Error, OSError):
+            log.warning("NATS did not take the last messages; what it lacks goes out again")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from time import monotonic
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from lumi_common.context import Context
 from lumi_common.db.database import Database
@@ -71,34 +71,38 @@ class Consumer:
                     await self._lead(lead)
             except AWAY as error:
                 log.warning("the consumer %s begins again: %r", self.name, error)
+            except Exception:
+                log.exception("the consumer %s begins again", self.name)
             finally:
                 self.active = False
             await asyncio.sleep(self._retry)
 
     async def _lead(self, lead: Leadership) -> None:
         watch = asyncio.create_task(lead.watch())
+        watch.add_done_callback(_seen)
         try:
             while True:
                 work = asyncio.create_task(self._consume(await self._broker.session()))
+                work.add_done_callback(_seen)
                 try:
                     await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
                     if watch.done():
                         await watch
+                    await work
+                except ConnectionLost:
+                    log.info("the consumer %s waits for NATS", self.name)
                 finally:
                     work.cancel()
                     await asyncio.wait((work,))
-                    lost_nats = not work.cancelled() and isinstance(work.exception(), ConnectionLost)
-                if not lost_nats:
-                    work.result()
         finally:
             watch.cancel()
 
     async def _consume(self, session: Session) -> None:
         puller = Puller(session, self.durable)
-        await puller.open()
         lanes: Lanes[Work] = Lanes(lambda work: self._settle(puller, *work))
         lanes.failed.add_done_callback(lambda _: puller.nudge())
         try:
+            await puller.open()
             while True:
                 deliveries = await puller.take(self._batch, self._linger)
                 works = [work for each in deliveries if (work := await self._read(puller, each))]
@@ -112,6 +116,7 @@ class Consumer:
                     lanes.failed.result()
         finally:
             await lanes.stop()
+            await puller.close()
 
     async def _read(self, puller: Puller, delivery: Delivery) -> Work | None:
         """The event, or None for one that is not for us and one that is none."""
@@ -229,3 +234,9 @@ class Consumer:
             traceparent=event.traceparent,
             deadline=monotonic() + HANDLER_SECONDS,
         )
+
+
+def _seen(task: "asyncio.Task[Any]") -> None:
+    """Whoever waits for the task raises its error; if nobody does any more, it is of no interest."""
+    if not task.cancelled():
+        task.exception()

@@ -20,7 +20,10 @@ class InTransaction:
 
 @dataclass(frozen=True, slots=True)
 class InBatch:
-    """Like InTransaction for many events at once, in stream order, so that hundreds take one statement."""
+    """Like InTransaction for many events at once, in stream order, so that hundreds take one statement.
+
+    A passing failure holds up the whole batch: nothing in it may depend on more than this service's own database.
+    """
 
     apply: Callable[[Executor, Sequence[Event]], Awaitable[None]]
 

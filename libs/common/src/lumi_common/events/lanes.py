@@ -37,7 +37,8 @@ class Lanes(Generic[Item]):
 
     async def stop(self) -> None:
         """Cancel what is still at work, and wait for its end."""
-        self.failed.cancel()
+        if not self.failed.cancel() and not self.failed.cancelled():
+            self.failed.exception()  # seen, and told by whoever called
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+import nats.errors
 from nats.aio.msg import Msg
-from nats.errors import MaxPayloadError
+from nats.aio.subscription import Subscription
 
-from lumi_common.events.broker import ConnectionLost, Session
+from lumi_common.events.broker import ConnectionLost, Session, unsubscribe
 from lumi_common.events.outbox import Message
 
 ACK_SECONDS = 5.0
@@ -41,10 +42,16 @@ class Publisher:
         self._lanes: dict[tuple[str, str], deque[Message]] = {}
         self._outcome = Outcome()
         self._finished: asyncio.Future[None] | None = None
+        self._subscription: Subscription | None = None
 
     async def open(self) -> None:
         """Listen for acknowledgements."""
-        await self._session.client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+        self._subscription = await self._session.subscribe(f"{self._inbox}.*", self._acknowledged)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._subscription is not None:
+            await unsubscribe(self._subscription)
 
     async def publish(self, messages: Sequence[Message]) -> Outcome:
         """Publish in order and wait for every acknowledgement; not to be called twice at a time."""
@@ -91,9 +98,9 @@ class Publisher:
             await self._session.publish(
                 message.subject, message.payload, reply=f"{self._inbox}.{token}", headers=message.headers
             )
-        except MaxPayloadError:
+        except nats.errors.Error as error:  # too large, or with a subject that is none
             del self._waiting[token]
-            self._give_up(message, f"{len(message.payload)} bytes are more than the server takes")
+            self._give_up(message, repr(error))
 
     async def _acknowledged(self, reply: Msg) -> None:
         message = self._waiting.pop(reply.subject[self._skip :], None)

@@ -8,9 +8,9 @@ from contextlib import suppress
 from time import monotonic
 
 from nats.aio.msg import Msg
-from nats.errors import NoRespondersError
+from nats.aio.subscription import Subscription
 
-from lumi_common.events.broker import ConnectionLost, Session
+from lumi_common.events.broker import ConnectionLost, Session, unsubscribe
 from lumi_common.events.streams import Durable, stream
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,11 @@ class Delivery:
 class _Pull:
     """The standing request to one stream."""
 
-    __slots__ = ("context", "expected", "until")
+    __slots__ = ("context", "expected", "inbox", "until")
 
-    def __init__(self, context: str) -> None:
-        self.context, self.expected, self.until = context, 0, 0.0
+    def __init__(self, context: str, inbox: str) -> None:
+        self.context, self.inbox = context, inbox
+        self.expected, self.until = 0, 0.0
 
 
 class Puller:
@@ -58,8 +59,8 @@ class Puller:
 
     def __init__(self, session: Session, durable: Durable) -> None:
         self._session, self._durable = session, durable
-        self._inbox = session.client.new_inbox()
-        self._pulls = [_Pull(context) for context in durable.contexts]
+        self._pulls = [_Pull(context, session.client.new_inbox()) for context in durable.contexts]
+        self._subscriptions: list[Subscription] = []
         self._ready: deque[Delivery] = deque()
         self._in_hand: dict[tuple[str, int], Delivery] = {}
         self._arrived = asyncio.Event()
@@ -68,8 +69,13 @@ class Puller:
         """Reset and begin pulling; raises TimeoutError where the durable is not there (yet)."""
         for pull in self._pulls:
             await self._reset(pull.context)
-        await self._session.client.subscribe(f"{self._inbox}.*", cb=self._receive)
+            await self._listen(pull)
         self._session.lost.add_done_callback(lambda _: self.nudge())
+
+    async def close(self) -> None:
+        """Stop listening, so that a request still standing at the server takes nothing from a successor."""
+        for subscription in self._subscriptions:
+            await unsubscribe(subscription)
 
     def nudge(self) -> None:
         """Let `take` return, with or without deliveries."""
@@ -108,23 +114,28 @@ class Puller:
         name = f"{stream(context)}.{self._durable.name}"
         try:
             answer = json.loads(await self._session.request(f"$JS.API.CONSUMER.RESET.{name}"))
-        except (NoRespondersError, TimeoutError) as error:
+        except TimeoutError as error:
             raise TimeoutError(f"the consumer {name} is not there, or NATS is not ready") from error
         if "error" in answer:
             raise TimeoutError(f"the consumer {name} cannot be reset: {answer['error'].get('description')}")
 
     async def _pull_where_due(self) -> None:
         now = monotonic()
-        for index, pull in enumerate(self._pulls):
+        for pull in self._pulls:
             if pull.expected > 0 and now < pull.until:
                 continue
             pull.expected, pull.until = BATCH, now + PULL_SECONDS + _GRACE_SECONDS
             request = b'{"batch":%d,"expires":%d}' % (BATCH, int(PULL_SECONDS * 1e9))
             name = f"{stream(pull.context)}.{self._durable.name}"
-            await self._session.publish(f"$JS.API.CONSUMER.MSG.NEXT.{name}", request, reply=f"{self._inbox}.{index}")
+            await self._session.publish(f"$JS.API.CONSUMER.MSG.NEXT.{name}", request, reply=pull.inbox)
 
-    async def _receive(self, message: Msg) -> None:
-        pull = self._pulls[int(message.subject[len(self._inbox) + 1 :])]
+    async def _listen(self, pull: _Pull) -> None:
+        async def receive(message: Msg) -> None:
+            await self._receive(pull, message)
+
+        self._subscriptions.append(await self._session.subscribe(pull.inbox, receive))
+
+    async def _receive(self, pull: _Pull, message: Msg) -> None:
         if not message.reply:  # the end of a pull: its time is over, or the server moves house
             status = (message.headers or {}).get("Status", "")
             pull.expected = 0

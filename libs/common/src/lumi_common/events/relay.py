@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import Any
 
 from lumi_common.cuid import cuid
@@ -39,7 +38,7 @@ class Relay:
         *,
         batch: int = 256,
         poll: float = 0.25,
-        linger: float = 0.01,
+        linger: float = 0.05,
         retry: float = 0.5,
     ) -> None:
         self._dsn, self._broker, self._source = dsn, broker, broker.service
@@ -60,17 +59,26 @@ class Relay:
                 async with leadership(self._dsn, self._source, RELAY) as lead:
                     self.active = True
                     while True:
-                        with suppress(ConnectionLost):
-                            await self._publish_on(await self._broker.session(), lead.connection)
+                        await self._publish_on(await self._broker.session(), lead.connection)
             except AWAY as error:
                 self._tell(repr(error))
+            except Exception:
+                log.exception("the relay of %s begins again", self._source)
             finally:
                 self.active = False
             await asyncio.sleep(self._retry)
 
     async def _publish_on(self, session: Session, connection: Any) -> None:
         publisher = Publisher(session)
-        await publisher.open()
+        try:
+            await publisher.open()
+            await self._publish_with(publisher, session, connection)
+        except ConnectionLost:
+            log.info("the relay of %s waits for NATS", self._source)
+        finally:
+            await publisher.close()
+
+    async def _publish_with(self, publisher: Publisher, session: Session, connection: Any) -> None:
         stored: list[int] = []
         while True:
             self._awake.clear()

@@ -1,10 +1,11 @@
 """What is kept how long: outbox rows 90 days, inbox rows longer, so that an outbox can be published again whole."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from time import monotonic
 from typing import Any
 
-from lumi_common.events.streams import DURABLES
+from lumi_common.events.streams import DURABLES, Durable
 
 OUTBOX_KEPT = timedelta(days=90)
 INBOX_KEPT = timedelta(days=120)
@@ -26,8 +27,8 @@ where i.consumer = $1 and i.event_id = oldest.event_id and oldest.applied_at < n
 class Pruner:
     """Removes a schema's outlived outbox and inbox rows, at most a batch of each a minute."""
 
-    def __init__(self, service: str) -> None:
-        self._consumers = [each.name for each in DURABLES if each.service == service]
+    def __init__(self, service: str, durables: Iterable[Durable] = DURABLES) -> None:
+        self._consumers = [each.name for each in durables if each.service == service]
         self._due = monotonic() + 60
 
     async def prune_when_due(self, connection: Any) -> None:

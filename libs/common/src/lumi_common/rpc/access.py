@@ -36,7 +36,7 @@ class MethodPolicy:
     @property
     def on_public_port(self) -> bool:
         """Whether the gateway may route to it; if not, the public port knows no such method."""
-        return self.public or self.guest or self.user or self.owner or bool(self.permission)
+        return self.public or self.guest or self.user or bool(self.permission)
 
     @property
     def on_internal_port(self) -> bool:
@@ -46,7 +46,8 @@ class MethodPolicy:
     def admit(self, caller: Principal, now: float) -> bool:
         """Decide by token; True means: only rows of their own (the servicer's SQL holds them to it).
 
-        Asked on the public port only, which has no internal methods; `now` is in Unix seconds. Raises Unauthenticated without a token, PermissionDenied without the right.
+        Asked on the public port only, which has no internal methods; `now` is in Unix seconds. Raises Unauthenticated
+        without a token, PermissionDenied without the right.
         """
         if caller.kind == "anonymous" and not self.public:
             raise Unauthenticated(Reason.TOKEN_MISSING, "this method needs an access token")
@@ -106,8 +107,8 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
     )
     if not (policy.on_public_port or policy.on_internal_port):
         raise ContractError(f"{name} declares an access that admits nobody")
-    if policy.public and (policy.user or policy.guest or policy.permission or policy.owner):
-        raise ContractError(f"{name} is public and restricted at once")
+    if sum(map(bool, (policy.public, policy.guest, policy.user, policy.permission))) > 1:
+        raise ContractError(f"{name} declares more than one of public, guest, user and permission")
     exempt = options.Extensions[options_pb2.request_id_exempt]
     if policy.mutating and not policy.takes_request_id and not exempt:
         raise ContractError(f"{name} changes something and takes no request_id")

@@ -21,9 +21,7 @@ Metadata = dict[str, str]
 class Caller(Protocol):
     """Who is calling on a port, and whether they may; both raise, and both fill in the context."""
 
-    async def authenticate(
-        self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any
-    ) -> None:
+    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
         """Set the principal, the actor, and where they call from."""
 
     def authorize(self, policy: MethodPolicy, context: Context) -> None:
@@ -36,31 +34,27 @@ class TokenCaller:
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
 
-    async def authenticate(
-        self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any
-    ) -> None:
-        """Take the token's principal; a token that is no good counts as none where none is needed.
-
-        So that signing in and refreshing work for a client that sends its expired token along.
-        """
-        header = metadata.get("authorization")
-        principal = ANONYMOUS
-        if header:
-            try:
-                principal = await self._principal(header)
-            except Unauthenticated:
-                if not policy.public:
-                    raise
+    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
+        """Take the token's principal; a token that is there has to be good, even where none is needed."""
+        header = metadata.get("authorization", "")
+        principal = self._verifier.remembered(header[7:])
+        if principal is None:
+            principal = await self._verified(header)
         context.principal = principal
-        context.actor = Actor(principal.kind, principal.id)
-        context.ip = _client_ip(metadata) or _peer_ip(wire.peer())
+        # The client's address as the gateway saw it: earlier entries of the list are the client's own words.
+        context.ip = (
+            metadata.get("x-envoy-external-address")
+            or metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            or _peer_ip(wire.peer())
+        )
         context.user_agent = metadata.get("user-agent", "")[:_MAX_AGENT]
 
-    async def _principal(self, header: str) -> Principal:
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token:
+    async def _verified(self, header: str) -> Principal:
+        if not header:
+            return ANONYMOUS
+        if header[:7].lower() != "bearer ":
             raise Unauthenticated(Reason.TOKEN_INVALID, "authorization must be a bearer token")
-        return self._verifier.remembered(token) or await self._verifier.verify(token)
+        return await self._verifier.verify(header[7:])
 
     def authorize(self, policy: MethodPolicy, context: Context) -> None:
         """Hold the principal against the method's access."""
@@ -77,9 +71,7 @@ class ServiceCaller:
         self._plaintext = plaintext
         self._principals: dict[str, Principal] = {}
 
-    async def authenticate(
-        self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any
-    ) -> None:
+    async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
         """Take the service's name from its certificate, and the end user it acts for."""
         name = metadata.get(SERVICE_KEY, "") if self._plaintext else _certified_service(wire.auth_context())
         if not name:
@@ -89,7 +81,8 @@ class ServiceCaller:
             principal = self._principals[name] = Principal.service(name)
         context.principal = principal
         kind, _, id = metadata.get(ACTOR_KEY, "").partition(":")
-        context.actor = Actor(kind, id) if kind else Actor("service", name)
+        if kind:
+            context.actor = Actor(kind, id)
         context.ip = metadata.get(IP_KEY, "")
         context.user_agent = unquote(metadata.get(AGENT_KEY, ""))
 
@@ -114,12 +107,6 @@ def _certified_service(auth_context: dict[str, list[bytes]]) -> str:
         if text.startswith(SERVICE_URI):
             return text[len(SERVICE_URI) :]
     return ""
-
-
-def _client_ip(metadata: Metadata) -> str:
-    """The client's address as the gateway saw it; earlier entries of the list are the client's own words."""
-    external = metadata.get("x-envoy-external-address")
-    return external or metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
 
 
 def _peer_ip(peer: str) -> str:

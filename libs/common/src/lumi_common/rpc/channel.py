@@ -52,9 +52,7 @@ class PeerChannel:
             self.channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
             self.extra_metadata = ((SERVICE_KEY, caller),)
         else:
-            credentials = grpc.ssl_channel_credentials(
-                tls.ca.read_bytes(), tls.key.read_bytes(), tls.cert.read_bytes()
-            )
+            credentials = grpc.ssl_channel_credentials(tls.ca.read_bytes(), tls.key.read_bytes(), tls.cert.read_bytes())
             self.channel = grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
 
     def unary(
@@ -68,9 +66,7 @@ class PeerChannel:
         service, _, name = method.partition("/")
         descriptor = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
         if (descriptor.input_type, descriptor.output_type) != (request.DESCRIPTOR, response.DESCRIPTOR):
-            raise TypeError(
-                f"{method} takes {descriptor.input_type.name}, gives {descriptor.output_type.name}"
-            )
+            raise TypeError(f"{method} takes {descriptor.input_type.name}, gives {descriptor.output_type.name}")
         return PeerMethod(self, descriptor, response.FromString, timeout)
 
     async def close(self) -> None:
@@ -103,9 +99,7 @@ class PeerMethod(Generic[Request, Response]):
         """Call the peer in this context; raises LumiError."""
         deadline = min(self._timeout, context.remaining() - MARGIN_SECONDS)
         if deadline <= 0:
-            raise DeadlineExceeded(
-                Reason.DEADLINE_EXCEEDED, f"no time left for {self.name}", method=self.name
-            )
+            raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED, f"no time left for {self.name}", method=self.name)
         metadata = forwarded(context) + self._extra
         try:
             return await self._send(request, timeout=deadline, metadata=metadata)
@@ -147,4 +141,5 @@ class PeerMethod(Generic[Request, Response]):
 
 
 def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()
+    data: bytes = message.SerializeToString()
+    return data

@@ -32,7 +32,7 @@ def money_from_proto(money: Money, *, field: str) -> Decimal:
     units, nanos = money.units, money.nanos
     if abs(nanos) >= _NANOS or nanos % _NANOS_OF_A_CENT or (units > 0 > nanos) or (units < 0 < nanos):
         raise InvalidArgument(Reason.AMOUNT_INVALID, "not an amount in whole cents", field=field)
-    return (units * 100 + nanos // _NANOS_OF_A_CENT) * CENT
+    return Decimal(units * 100 + nanos // _NANOS_OF_A_CENT) * CENT
 
 
 def time_to_proto(time: datetime | None) -> Timestamp | None:
@@ -46,4 +46,5 @@ def time_to_proto(time: datetime | None) -> Timestamp | None:
 
 def time_from_proto(stamp: Timestamp) -> datetime:
     """The Timestamp as an aware time in UTC."""
-    return stamp.ToDatetime(tzinfo=UTC)
+    time: datetime = stamp.ToDatetime(tzinfo=UTC)
+    return time

@@ -60,9 +60,7 @@ class RpcServer:
         self.public_port = self.internal_port = 0
 
         def stages(caller: Caller, *, needs_request_id: bool) -> Stages:
-            return Stages(
-                service, caller, limits=self.limits, telemetry=telemetry, needs_request_id=needs_request_id
-            )
+            return Stages(service, caller, limits=self.limits, telemetry=telemetry, needs_request_id=needs_request_id)
 
         plaintext = settings.internal_tls is None
         self._public = stages(TokenCaller(verifier), needs_request_id=False)
@@ -115,9 +113,7 @@ class RpcServer:
 def _check_implemented(servicer: Any, policy: MethodPolicy, method: str) -> None:
     module = getattr(getattr(servicer, method), "__module__", "")
     if module.endswith("_pb2_grpc"):
-        raise ContractError(
-            f"{policy.name} is in the protos and {type(servicer).__name__} does not answer it"
-        )
+        raise ContractError(f"{policy.name} is in the protos and {type(servicer).__name__} does not answer it")
 
 
 def _options(settings: Settings) -> Options:

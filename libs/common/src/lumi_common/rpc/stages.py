@@ -1,11 +1,10 @@
 """The stages that every call passes, in this order: trace and log, errors, deadline, authentication, authorization,
 validation, and then the servicer's method with our own Context in place of grpc's.
 
-Each method is wrapped once, when it is registered. grpc's interceptors would look up and wrap the handler anew for
-every call; measured here that costs 12 µs more a call than this does, and the order is easier to read in one place.
+Each method is wrapped once, when it is registered. grpc's interceptors look up and wrap the handler anew for every
+call: measured, an interceptor that does nothing costs 80 µs a call, more than all these stages together.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from lumi_common.logs import current_call
 from lumi_common.principal import ANONYMOUS
 from lumi_common.rpc.access import MethodPolicy
 from lumi_common.rpc.caller import Caller, Metadata
+from lumi_common.rpc.deadlines import Deadlines
 from lumi_common.rpc.status import refuse
 from lumi_common.rpc.validation import validate
 from lumi_common.telemetry import TRACEPARENT, Telemetry, kept_traceparent
@@ -36,8 +36,6 @@ from lumi_common.telemetry import TRACEPARENT, Telemetry, kept_traceparent
 Unary = Callable[[Any, Context], Awaitable[Any]]
 Streaming = Callable[[Any, Context], AsyncIterator[Any]]
 
-# Taken off the client's deadline, so that our answer names the method that was slow before the client hangs up.
-SHAVED_SECONDS = 0.005
 SLOW_SECONDS = 2.0
 
 # What a peer says of our call to it, and not of our caller's to us: a fault between services.
@@ -55,6 +53,7 @@ class Limits:
     stream_seconds: float = 900.0
     max_requests: int = 512
     in_flight: int = field(default=0, init=False)
+    deadlines: Deadlines = field(default_factory=Deadlines, init=False)
 
 
 class Stages:
@@ -100,7 +99,7 @@ class Stages:
             code = "CANCELLED"
             limits.in_flight += 1
             try:
-                async with asyncio.timeout(budget):
+                with limits.deadlines.at(context.deadline):
                     if limits.in_flight > limits.max_requests:
                         raise _overloaded(policy)
                     await caller.authenticate(policy, context, metadata, wire)
@@ -123,35 +122,37 @@ class Stages:
 
     def _to_stream(self, policy: MethodPolicy, method: Streaming) -> Callable[[Any, Any], AsyncIterator[Any]]:
         async def serve(request: Any, wire: Any) -> AsyncIterator[Any]:
-            failures: list[LumiError] = []
-            async with self._call(policy, wire, failures) as context:
-                async for answer in method(self._checked(request), context):
-                    yield answer
-            if failures:
-                await refuse(wire, failures[0], self._domain)
+            try:
+                async with self._call(policy, wire) as context:
+                    async for answer in method(_checked(request), context):
+                        yield answer
+                return
+            except LumiError as error:
+                failure = error
+            await refuse(wire, failure, self._domain)
 
         return serve
 
     def _from_stream(self, policy: MethodPolicy, method: Unary) -> Callable[[Any, Any], Awaitable[Any]]:
         async def serve(requests: AsyncIterator[Message], wire: Any) -> Any:
-            failures: list[LumiError] = []
-            async with self._call(policy, wire, failures) as context:
-                return await method(self._checked(requests), context)
-            return await refuse(wire, failures[0], self._domain)
+            try:
+                async with self._call(policy, wire) as context:
+                    return await method(_checked(requests), context)
+            except LumiError as error:
+                failure = error
+            return await refuse(wire, failure, self._domain)
 
         return serve
 
     @asynccontextmanager
-    async def _call(
-        self, policy: MethodPolicy, wire: Any, failures: list[LumiError]
-    ) -> AsyncIterator[Context]:
-        """The stages around a streaming method; what goes wrong is added to `failures` instead of raised."""
+    async def _call(self, policy: MethodPolicy, wire: Any) -> AsyncIterator[Context]:
+        """The stages around a streaming method; whatever goes wrong leaves as the LumiError to refuse with."""
         metadata: Metadata = dict(wire.invocation_metadata())
         context, span, budget = self._begin(policy, metadata, wire, self._limits.stream_seconds)
         code = "CANCELLED"
         self._limits.in_flight += 1
         try:
-            async with asyncio.timeout(budget):
+            with self._limits.deadlines.at(context.deadline):
                 if self._limits.in_flight > self._limits.max_requests:
                     raise _overloaded(policy)
                 await self._caller.authenticate(policy, context, metadata, wire)
@@ -159,15 +160,14 @@ class Stages:
                 yield context
             code = "OK"
         except Exception as error:
-            failures.append(self._refusal(error, policy))
-            code = failures[0].code
+            failure = self._refusal(error, policy)
+            code = failure.code
+            raise failure from None
         finally:
             self._limits.in_flight -= 1
             self._finish(policy, context, span, budget, code)
 
-    def _begin(
-        self, policy: MethodPolicy, metadata: Metadata, wire: Any, most: float
-    ) -> tuple[Context, Any, float]:
+    def _begin(self, policy: MethodPolicy, metadata: Metadata, wire: Any, most: float) -> tuple[Context, Any, float]:
         """The call's context, its span if it is sampled, and the seconds it may take."""
         span = None
         if self._telemetry is None:
@@ -175,13 +175,8 @@ class Stages:
         else:
             traceparent, span = self._telemetry.start(policy.name, metadata.get(TRACEPARENT))
         remaining = wire.time_remaining()
-        budget = most if remaining is None else min(most, remaining - SHAVED_SECONDS)
-        context = Context(
-            method=policy.name,
-            principal=ANONYMOUS,
-            traceparent=traceparent,
-            deadline=monotonic() + budget,
-        )
+        budget = most if remaining is None else min(most, remaining)
+        context = Context(policy.name, ANONYMOUS, traceparent=traceparent, deadline=monotonic() + budget)
         current_call.set(context)
         return context, span, budget
 
@@ -195,10 +190,8 @@ class Stages:
     def _refusal(self, error: Exception, policy: MethodPolicy) -> LumiError:
         """What the caller is told; what is no refusal of ours is logged here, once, and told as INTERNAL."""
         if isinstance(error, TimeoutError):
-            error = DeadlineExceeded(
-                Reason.DEADLINE_EXCEEDED, f"{policy.name} ran out of time", method=policy.name
-            )
-        if not isinstance(error, LumiError) or error.code == "INTERNAL" and not error.domain:
+            error = DeadlineExceeded(Reason.DEADLINE_EXCEEDED, f"{policy.name} ran out of time", method=policy.name)
+        if not isinstance(error, LumiError) or (error.code == "INTERNAL" and not error.domain):
             _log.error("call failed", exc_info=error)
             return Internal(Reason.INTERNAL)
         if error.domain and (error.code in _BETWEEN_SERVICES or error.reason == Reason.SERVICE_NOT_ALLOWED):
@@ -208,12 +201,13 @@ class Stages:
             _log.warning("call refused", extra={"code": error.code, "reason": str(error)})
         return error
 
-    def _checked(self, request: Any) -> Any:
-        """The request, checked; of a stream, each message as it comes."""
-        if isinstance(request, Message):
-            validate(request)
-            return request
-        return _each_checked(request)
+
+def _checked(request: Any) -> Any:
+    """The request, validated; of a stream, each message as it comes."""
+    if isinstance(request, Message):
+        validate(request)
+        return request
+    return _each_checked(request)
 
 
 async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:

@@ -28,9 +28,7 @@ def to_status(error: LumiError, domain: str) -> status_pb2.Status:
     if error.violations:
         fault = error_details_pb2.BadRequest()
         for violation in error.violations:
-            fault.field_violations.add(
-                field=violation.field, description=violation.description, reason=error.reason
-            )
+            fault.field_violations.add(field=violation.field, description=violation.description, reason=error.reason)
         status.details.add().Pack(fault)
     return status
 
@@ -71,6 +69,4 @@ def _read_details(error: LumiError, value: bytes) -> None:
         if detail.Unpack(info):
             error.reason, error.domain, error.facts = info.reason, info.domain, dict(info.metadata)
         elif detail.Unpack(fault):
-            error.violations = tuple(
-                FieldViolation(each.field, each.description) for each in fault.field_violations
-            )
+            error.violations = tuple(FieldViolation(each.field, each.description) for each in fault.field_violations)

@@ -2,34 +2,78 @@
 
 from decimal import Decimal
 
-from sqlalchemy import Boolean, Numeric, Text, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Interval,
+    Numeric,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
 
 from lumi_common.cuid import cuid
 from lumi_common.db.page import Listing
 from lumi_common.db.record import recorded
 from lumi_common.db.repository import Repository
 from lumi_common.db.statement import Statement
-from lumi_marketing.domain.coupon import Coupon
+from lumi_marketing.domain.coupon import Coupon, Redemption
 from lumi_marketing.domain.errors import Reason
 from lumi_marketing.storage.tables import COUPON, COUPON_USAGE, common, coupon_usages, coupons
 
 _BY_CODE = select(coupons).where(coupons.c.code == bindparam("code", type_=coupons.c.code.type))
 _FIND_BY_CODE = Statement(_BY_CODE)
-_LOCK_BY_CODE = Statement(_BY_CODE.with_for_update())
 
-# Run after the lock is held, in a statement of its own: only then does its snapshot hold every earlier redemption.
+# One order's redemption and release exclude each other, and redemptions of one coupon queue at its row.
+_alone = func.pg_advisory_xact_lock(func.hashtextextended(bindparam("order_id", type_=Text), literal_column("0")))
+_ALONE = Statement(select(_alone))
+_LOCK_BY_CODE = Statement(_BY_CODE.add_columns(_alone).with_for_update(of=coupons))
+
+# A release is a mark among the request ids that says: this order's redemption is answered for good. It lives a day,
+# far longer than any redemption can be on its way.
+_CLOSED = {"principal": "closed", "method": "lumi.marketing.v1.CouponService/RedeemCoupon"}
+_marks = common.request_ids
+_CLOSE = Statement(
+    postgresql.insert(_marks)
+    .values(
+        **_CLOSED,
+        request_id=bindparam("order_id", type_=Text),
+        request_hash=literal_column("''::bytea"),
+        expires_at=func.now() + literal_column("interval '24 hours'", Interval),
+    )
+    .on_conflict_do_nothing()
+)
+
+# Run after the locks are held, in a statement of its own: only then does its snapshot hold what came before.
 _REDEEMED = Statement(
     select(
-        func.count().filter(coupon_usages.c.user_id == bindparam("user_id", type_=Text)).label("by_user"),
-        func.max(
-            case(
-                (
-                    coupon_usages.c.order_id == bindparam("order_id", type_=Text),
-                    coupon_usages.c.discount_amount,
-                )
+        select(func.count())
+        .where(
+            coupon_usages.c.coupon_id == bindparam("coupon_id", type_=Text),
+            coupon_usages.c.user_id == bindparam("user_id", type_=Text),
+        )
+        .scalar_subquery()
+        .label("by_user"),
+        exists(
+            select(_marks.c.request_id).where(
+                _marks.c.principal == _CLOSED["principal"],
+                _marks.c.method == _CLOSED["method"],
+                _marks.c.request_id == bindparam("order_id", type_=Text),
             )
-        ).label("for_order"),
-    ).where(coupon_usages.c.coupon_id == bindparam("coupon_id", type_=Text))
+        ).label("closed"),
+    )
+)
+_USAGE = Statement(
+    select(coupon_usages).where(
+        coupon_usages.c.coupon_id == bindparam("coupon_id", type_=Text),
+        coupon_usages.c.order_id == bindparam("order_id", type_=Text),
+    )
 )
 _COUNT_BY_USER = Statement(
     select(func.count()).where(
@@ -87,9 +131,9 @@ class CouponRepository(Repository[Coupon]):
             raise self.not_found(code)
         return self.row(row)
 
-    async def lock_by_code(self, code: str) -> Coupon:
-        """The same, held until the transaction ends: redemptions of one coupon queue here."""
-        row = await self._on.fetchrow(_LOCK_BY_CODE, code=code)
+    async def lock_for(self, order_id: str, code: str) -> Coupon:
+        """The coupon, held together with the order's redemption until the transaction ends; raises NotFound."""
+        row = await self._on.fetchrow(_LOCK_BY_CODE, order_id=order_id, code=code)
         if row is None:
             raise self.not_found(code)
         return self.row(row)
@@ -99,21 +143,30 @@ class CouponRepository(Repository[Coupon]):
         count: int = await self._on.fetchval(_COUNT_BY_USER, coupon_id=coupon_id, user_id=user_id)
         return count
 
-    async def redeemed(self, coupon_id: str, user_id: str, order_id: str) -> tuple[int, Decimal | None]:
-        """How often this user redeemed it, and for what amount this order did; call it with the coupon locked."""
+    async def redemption(self, coupon_id: str, order_id: str) -> Redemption | None:
+        """The coupon's redemption by this order, if there is one."""
+        row = await self._on.fetchrow(_USAGE, coupon_id=coupon_id, order_id=order_id)
+        return None if row is None else Redemption(row["id"], order_id, row["discount_amount"], row["used_at"])
+
+    async def standing(self, coupon_id: str, user_id: str, order_id: str) -> tuple[int, bool]:
+        """How often this user redeemed it, and whether the order's redemption was released already."""
         row = await self._on.fetchrow(_REDEEMED, coupon_id=coupon_id, user_id=user_id, order_id=order_id)
         assert row is not None
-        return row["by_user"], row["for_order"]
+        return row["by_user"], row["closed"]
 
-    async def redeem(self, coupon_id: str, user_id: str, order_id: str, amount: Decimal) -> None:
+    async def redeem(self, coupon_id: str, user_id: str, order_id: str, amount: Decimal) -> Redemption:
         """Count one more use and keep whose it was; the coupon must be locked."""
-        await self._on.fetchrow(
+        row = await self._on.fetchrow(
             _REDEEM, id=cuid(), coupon_id=coupon_id, user_id=user_id or None, order_id=order_id, amount=amount
         )
+        assert row is not None
+        return Redemption(row["id"], order_id, amount, row["used_at"])
 
-    async def release(self, order_id: str) -> bool:
-        """Give back what this order redeemed; False when there is nothing (left) to give back."""
-        return await self._on.fetchrow(_RELEASE, order_id=order_id) is not None
+    async def release(self, order_id: str) -> None:
+        """Give back what this order redeemed, if anything, and let nothing more be redeemed for it."""
+        await self._on.fetchrow(_ALONE, order_id=order_id)
+        await self._on.fetchrow(_CLOSE, order_id=order_id)
+        await self._on.fetchrow(_RELEASE, order_id=order_id)
 
 
 _is_active = coupons.c.is_active == bindparam("is_active", type_=Boolean)

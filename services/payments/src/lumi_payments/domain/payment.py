@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from lumi_common.errors import Aborted, FailedPrecondition, InvalidArgument
 from lumi_common.errors import Reason as CommonReason
@@ -28,13 +29,20 @@ class Status(StrEnum):
     REFUNDED = "REFUNDED"
 
 
-class Step(StrEnum):
+class Kind(StrEnum):
     """What happened to a payment, kept for ever; the status is what the steps add up to."""
 
     CREATED = "CREATED"
     AUTHORIZED = "AUTHORIZED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
+
+
+class Step(NamedTuple):
+    """One thing that happened, and the money it was about."""
+
+    kind: Kind
+    amount: Decimal
 
 
 @dataclass
@@ -76,9 +84,7 @@ class Payment:
     ) -> tuple["Payment", list[Step]]:
         """A new payment with its first steps; had at once if the profile says so or nothing is to pay."""
         if provider is not Provider.MANUAL:
-            raise InvalidArgument(
-                Reason.PAYMENT_PROVIDER_UNSUPPORTED, "only MANUAL is taken", field="provider", provider=provider
-            )
+            raise FailedPrecondition(Reason.PROVIDER_UNAVAILABLE, "only MANUAL is set up", provider=provider)
         payment = cls(
             id=id,
             order_id=order_id,
@@ -100,55 +106,68 @@ class Payment:
             created_at=now,
             updated_at=now,
         )
-        if not settles and amount > 0:
-            return payment, [Step.CREATED]
-        return payment, [Step.CREATED, *payment._settle(now)]
+        steps = [Step(Kind.CREATED, amount)]
+        if settles or amount == 0:
+            steps += payment._settle(now)
+        return payment, steps
+
+    def expect_same(self, provider: Provider, amount: Decimal, currency: str) -> None:
+        """Raise FailedPrecondition unless an order's open payment is the one that is asked for again."""
+        if (self.provider, self.amount, self.currency) != (provider, amount, currency):
+            raise FailedPrecondition(
+                Reason.PAYMENT_DIFFERS, "the order has another payment: void that first", payment_id=self.id
+            )
 
     def expect(self, etag: str) -> None:
         """Raise Aborted when the caller read an older version; an empty etag expects nothing."""
         if etag and etag != str(self.version):
             raise Aborted(CommonReason.ETAG_MISMATCH, "read the payment again", id=self.id)
 
-    def record(
-        self, transaction_id: str, amount: Decimal, currency: str, now: datetime, *, capture: bool
-    ) -> list[Step]:
-        """Money that staff saw: in hand, or promised for a later capture; the steps it took."""
-        if self.provider is not Provider.MANUAL or self.status is not Status.INITIATED:
-            raise self._refused(Reason.PAYMENT_NOT_RECORDABLE, "is not waiting for money")
-        if currency != self.currency:
-            raise InvalidArgument(Reason.PAYMENT_CURRENCY_MISMATCH, f"is in {self.currency}", field="amount")
+    def record(self, amount: Decimal, currency: str, transaction_id: str, now: datetime) -> list[Step]:
+        """The money has come, in full; the steps that makes."""
+        if self.provider is not Provider.MANUAL:
+            raise self._refused(Reason.PAYMENT_NOT_MANUAL, "is settled by its provider", provider=self.provider)
+        if self.status is not Status.INITIATED:
+            raise self._refused(Reason.PAYMENT_NOT_RECORDABLE, "is not waiting for money", status=self.status)
+        self._expect_currency(currency)
         if amount != self.amount:
-            raise InvalidArgument(Reason.PAYMENT_AMOUNT_MISMATCH, "is not the whole amount", field="amount")
+            raise self._refused(Reason.AMOUNT_DIFFERS, "is of another amount", expected=self.amount)
         self.transaction_id = transaction_id or None
-        self.authorized_amount, self.authorized_at = self.amount, now
-        if capture:
-            return self._settle(now)
-        self.status = Status.AUTHORIZED
-        return [Step.AUTHORIZED]
+        return self._settle(now)
 
-    def capture(self, now: datetime) -> list[Step]:
-        """Take what was authorized; no steps when it was taken already."""
-        if self.status is Status.SETTLED:
-            return []
+    def capture(self, amount: Decimal | None, currency: str, now: datetime) -> list[Step]:
+        """Take what was authorized, or a part of it; the step that makes."""
         if self.status is not Status.AUTHORIZED:
-            raise self._refused(Reason.PAYMENT_NOT_CAPTURABLE, "has nothing authorized to capture")
-        return self._settle(now)[1:]
+            raise self._refused(Reason.PAYMENT_NOT_CAPTURABLE, "has nothing authorized", status=self.status)
+        if amount is None:
+            amount = self.authorized_amount
+        else:
+            self._expect_currency(currency)
+        if amount > self.authorized_amount:
+            raise self._refused(Reason.AMOUNT_TOO_HIGH, "was authorized for less", authorized=self.authorized_amount)
+        self.status, self.settled_at, self.captured_amount = Status.SETTLED, now, amount
+        return [Step(Kind.CAPTURED, amount)]
 
-    def void(self, now: datetime) -> list[Step]:
+    def void(self, reason: str, now: datetime) -> list[Step]:
         """Give up a payment of which nothing was taken; no steps when it was given up already."""
         if self.status is Status.FAILED:
             return []
         if self.status not in (Status.INITIATED, Status.AUTHORIZED):
-            raise self._refused(Reason.PAYMENT_NOT_VOIDABLE, "was captured: it can only be refunded")
-        self.status, self.failed_at, self.failure_code = Status.FAILED, now, VOIDED
-        self.authorized_amount = ZERO
-        return [Step.VOIDED]
+            raise self._refused(Reason.PAYMENT_NOT_VOIDABLE, "has taken money", status=self.status)
+        self.status, self.failed_at, self.authorized_amount = Status.FAILED, now, ZERO
+        self.failure_code, self.failure_message = VOIDED, reason or None
+        return [Step(Kind.VOIDED, self.amount)]
 
     def _settle(self, now: datetime) -> list[Step]:
-        self.status, self.settled_at = Status.SETTLED, now
-        self.authorized_at = self.authorized_at or now
+        self.status, self.authorized_at, self.settled_at = Status.SETTLED, now, now
         self.authorized_amount = self.captured_amount = self.amount
-        return [Step.AUTHORIZED, Step.CAPTURED]
+        return [Step(Kind.AUTHORIZED, self.amount), Step(Kind.CAPTURED, self.amount)]
 
-    def _refused(self, reason: Reason, why: str) -> FailedPrecondition:
-        return FailedPrecondition(reason, f"payment {self.id} {why}", id=self.id, status=self.status)
+    def _expect_currency(self, currency: str) -> None:
+        if currency != self.currency:
+            raise InvalidArgument(
+                Reason.CURRENCY_MISMATCH, f"the payment is in {self.currency}", field="amount", currency=self.currency
+            )
+
+    def _refused(self, reason: Reason, why: str, **facts: Any) -> FailedPrecondition:
+        return FailedPrecondition(reason, f"payment {self.id} {why}", id=self.id, **facts)

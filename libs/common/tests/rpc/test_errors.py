@@ -1,0 +1,96 @@
+import json
+import logging
+
+import grpc
+import pytest
+from lumi.common.v1 import errors_pb2
+
+from libs.common.tests.rpc.echo import EchoService, SayRequest, stubs
+from libs.common.tests.rpc.refusals import refused
+from lumi_common.errors import FieldViolation, Reason
+
+
+def test_the_common_reasons_are_those_of_the_contract():
+    contract = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name}
+
+    assert {str(reason) for reason in Reason} == contract - {"UNSPECIFIED"}
+
+
+async def test_a_refusal_reaches_the_caller_with_its_reason_its_facts_and_the_field_at_fault(ask):
+    async with refused("FAILED_PRECONDITION", "ECHO_FORBIDDEN") as seen:
+        await ask("Say", "refuse")
+
+    assert seen.error.domain == "echo.lumi"
+    assert seen.error.facts == {"day": "Monday", "tries": "3"}
+    assert seen.error.violations == (FieldViolation("text", "not today"),)
+    assert seen.details == "not today"
+
+
+async def test_a_fault_of_ours_is_logged_once_with_its_trace_and_answered_without_its_text(ask, caplog):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with caplog.at_level(logging.INFO):
+        async with refused("INTERNAL", "INTERNAL") as seen:
+            await ask("Say", "boom", metadata=(("traceparent", f"00-{trace}-00f067aa0ba902b7-00"),))
+
+    assert "hunter2" not in seen.details
+    assert seen.error.facts == {}
+    (record,) = [each for each in caplog.records if each.exc_info]
+    assert "hunter2" in str(record.exc_info[1])
+
+
+async def test_every_field_at_fault_is_named(echo):
+    async with refused("INVALID_ARGUMENT", "INVALID_REQUEST") as seen:
+        await echo.Say(
+            SayRequest(request_id="no-uuid", text="x" * 21, times=101, words=[{"text": "fine"}, {"text": ""}])
+        )
+
+    assert {violation.field for violation in seen.error.violations} == {"request_id", "text", "times", "words[1].text"}
+    assert all(violation.description for violation in seen.error.violations)
+
+
+async def test_a_refused_request_never_reaches_the_servicer(start_server, bearer):
+
+    servicer = EchoService()
+    server = await start_server(servicer)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.public_port}") as channel:
+        echo = stubs.EchoServiceStub(channel)
+        async with refused("UNAUTHENTICATED"):
+            await echo.SayAsUser(SayRequest())
+        async with refused("INVALID_ARGUMENT"):
+            await echo.SayAsUser(SayRequest(text="x" * 21), metadata=bearer())
+
+    assert servicer.calls == 0
+
+
+async def test_the_trace_of_the_caller_is_kept_and_one_is_made_where_there_is_none(ask):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    told = await ask("Say", metadata=(("traceparent", f"00-{trace}-00f067aa0ba902b7-01"),))
+    assert told["trace"] == trace
+
+    made = (await ask("Say"))["trace"]
+    assert len(made) == 32
+    assert made != trace
+
+
+@pytest.mark.parametrize(
+    ("metadata", "ip"),
+    [
+        ((("x-forwarded-for", "203.0.113.9, 192.0.2.1"),), "192.0.2.1"),
+        ((("x-forwarded-for", "10.0.0.1"), ("x-envoy-external-address", "192.0.2.8")), "192.0.2.8"),
+        ((), "127.0.0.1"),
+    ],
+)
+async def test_the_client_is_where_the_gateway_saw_it(ask, metadata, ip):
+    assert (await ask("Say", metadata=metadata))["ip"] == ip
+
+
+async def test_internal_headers_mean_nothing_on_the_public_port(ask):
+    forged = (("x-lumi-actor", "user:cadmin"), ("x-lumi-service", "orders"), ("x-lumi-ip", "192.0.2.1"))
+    told = await ask("Say", metadata=forged)
+
+    assert told["actor"] == ["anonymous", ""]
+    assert told["ip"] == "127.0.0.1"
+
+
+def test_nothing_of_a_refusal_is_lost_on_the_way_to_json():
+    assert json.dumps(Reason.NOT_FOUND) == '"NOT_FOUND"'

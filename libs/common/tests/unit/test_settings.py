@@ -1,0 +1,77 @@
+from typing import Annotated
+
+import pytest
+from pydantic import ValidationError
+
+from lumi_common.settings import OnlyLocal, Settings
+
+TLS = {"LUMI_TLS_CA": "/ca.pem", "LUMI_TLS_CERT": "/orders.pem", "LUMI_TLS_KEY": "/orders.key"}
+DSN = "postgresql://lumi_orders:hunter2@127.0.0.1/lumi"
+
+
+class HashingSettings(Settings):
+    bcrypt_cost: Annotated[int, OnlyLocal(lambda cost: cost < 12, "a bcrypt cost below 12")] = 12
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    def fill(**values):
+        for name, value in {"LUMI_POSTGRES_DSN": DSN, **TLS, **values}.items():
+            monkeypatch.setenv(name, value)
+
+    monkeypatch.delenv("LUMI_ENV", raising=False)
+    return fill
+
+
+def test_the_environment_is_production_unless_said_otherwise(environment):
+    environment()
+
+    assert Settings().env == "production"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("LUMI_BCRYPT_COST", "11", "a bcrypt cost below 12"),
+        ("LUMI_REFLECTION", "1", "server reflection"),
+        ("LUMI_PLAINTEXT_INTERNAL", "1", "an internal port without TLS"),
+        ("LUMI_CRASH_AT", "after-reserve", "a crash point"),
+    ],
+)
+def test_what_is_dangerous_is_refused_in_production_and_taken_in_the_local_profile(environment, name, value, what):
+    environment(**{name: value})
+    with pytest.raises(ValidationError, match=what):
+        HashingSettings()
+
+    environment(LUMI_ENV="local")
+    HashingSettings()
+
+
+def test_the_local_profile_binds_loopback_only(environment):
+    environment(LUMI_ENV="local", LUMI_PUBLIC_ADDRESS="0.0.0.0:7203")
+
+    with pytest.raises(ValidationError, match="loopback only, not LUMI_PUBLIC_ADDRESS"):
+        Settings()
+
+
+def test_the_internal_port_needs_its_certificate(environment):
+    environment(LUMI_TLS_KEY="")
+
+    with pytest.raises(ValidationError, match="LUMI_TLS_KEY are needed"):
+        Settings()
+
+
+def test_secrets_show_neither_in_the_settings_nor_in_a_refusal(environment, capsys):
+    environment()
+    assert "hunter2" not in repr(Settings())
+
+    environment(LUMI_POOL_MAX="many")
+    with pytest.raises(SystemExit):
+        Settings.load()
+    assert capsys.readouterr().err.startswith("LUMI_POOL_MAX: ")
+
+
+def test_peers_are_read_from_json(environment):
+    environment(LUMI_PEERS='{"identity": "127.0.0.1:7301"}')
+
+    assert Settings().peers == {"identity": "127.0.0.1:7301"}

@@ -1,0 +1,56 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_REQUEST: _ClassVar[ErrorReason]
+    ERROR_REASON_TOKEN_MISSING: _ClassVar[ErrorReason]
+    ERROR_REASON_TOKEN_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_TOKEN_EXPIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_PERMISSION_MISSING: _ClassVar[ErrorReason]
+    ERROR_REASON_USER_REQUIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_STEP_UP_REQUIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_SERVICE_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REQUIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_ETAG_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_ALREADY_EXISTS: _ClassVar[ErrorReason]
+    ERROR_REASON_PAGE_TOKEN_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_ORDER_BY_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_FILTER_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_FIELD_MASK_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_CURRENCY_UNSUPPORTED: _ClassVar[ErrorReason]
+    ERROR_REASON_AMOUNT_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAVAILABLE: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_INVALID_REQUEST: ErrorReason
+ERROR_REASON_TOKEN_MISSING: ErrorReason
+ERROR_REASON_TOKEN_INVALID: ErrorReason
+ERROR_REASON_TOKEN_EXPIRED: ErrorReason
+ERROR_REASON_PERMISSION_MISSING: ErrorReason
+ERROR_REASON_USER_REQUIRED: ErrorReason
+ERROR_REASON_STEP_UP_REQUIRED: ErrorReason
+ERROR_REASON_SERVICE_NOT_ALLOWED: ErrorReason
+ERROR_REASON_REQUEST_ID_REQUIRED: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_ETAG_MISMATCH: ErrorReason
+ERROR_REASON_NOT_FOUND: ErrorReason
+ERROR_REASON_ALREADY_EXISTS: ErrorReason
+ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason
+ERROR_REASON_ORDER_BY_INVALID: ErrorReason
+ERROR_REASON_FILTER_INVALID: ErrorReason
+ERROR_REASON_FIELD_MASK_INVALID: ErrorReason
+ERROR_REASON_CURRENCY_UNSUPPORTED: ErrorReason
+ERROR_REASON_AMOUNT_INVALID: ErrorReason
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_UNAVAILABLE: ErrorReason

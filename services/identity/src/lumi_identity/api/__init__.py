@@ -1,0 +1,1 @@
+"""What identity answers: one file per proto service."""

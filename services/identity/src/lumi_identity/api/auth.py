@@ -1,0 +1,58 @@
+"""AuthService: accounts, sessions and the keys that verify their tokens."""
+
+from google.protobuf.empty_pb2 import Empty
+from lumi.identity.v1.auth_pb2 import (
+    GetJwksRequest,
+    Jwks,
+    RefreshTokenRequest,
+    RefreshTokenResponse,
+    SignInRequest,
+    SignInResponse,
+    SignOutRequest,
+    SignUpRequest,
+)
+from lumi.identity.v1.auth_pb2_grpc import AuthServiceServicer
+from lumi.identity.v1.user_pb2 import User
+
+from lumi_common.context import Context
+from lumi_common.db.database import Database
+from lumi_identity.api import convert
+from lumi_identity.workflows.accounts import Accounts
+from lumi_identity.workflows.keyring import Keyring
+
+
+class AuthService(AuthServiceServicer):
+    def __init__(self, db: Database, accounts: Accounts, keyring: Keyring) -> None:
+        self._db, self._accounts, self._keyring = db, accounts, keyring
+
+    async def SignUp(self, request: SignUpRequest, context: Context) -> User:
+        user = await self._accounts.sign_up(
+            context,
+            email=request.email,
+            password=request.password,
+            first_name=request.first_name or None,
+            last_name=request.last_name or None,
+            phone=request.phone or None,
+        )
+        return convert.user_to_proto(user)
+
+    async def SignIn(self, request: SignInRequest, context: Context) -> SignInResponse:
+        tokens, user = await self._accounts.sign_in(
+            context, email=request.email, password=request.password, fingerprint=request.fingerprint or None
+        )
+        return SignInResponse(tokens=convert.tokens_to_proto(tokens), user=convert.user_to_proto(user))
+
+    async def RefreshToken(self, request: RefreshTokenRequest, context: Context) -> RefreshTokenResponse:
+        tokens = await self._accounts.refresh(context, request.refresh_token)
+        return RefreshTokenResponse(tokens=convert.tokens_to_proto(tokens))
+
+    async def SignOut(self, request: SignOutRequest, context: Context) -> Empty:
+        async with self._db.command(request, context) as command:
+            if command.fresh:
+                await self._accounts.sign_out(command, context)
+                command.answer = Empty()
+        answer: Empty = command.answer
+        return answer
+
+    async def GetJwks(self, request: GetJwksRequest, context: Context) -> Jwks:
+        return convert.jwks_to_proto(await self._keyring.jwks())

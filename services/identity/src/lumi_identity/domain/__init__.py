@@ -1,0 +1,1 @@
+"""Identity's rules: no wire, no database."""

@@ -1,0 +1,14 @@
+"""The reasons for which identity says no; `lumi.identity.v1.ErrorReason` documents each."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    EMAIL_TAKEN = "EMAIL_TAKEN"
+    PASSWORD_TOO_WEAK = "PASSWORD_TOO_WEAK"
+    CREDENTIALS_INVALID = "CREDENTIALS_INVALID"
+    USER_SUSPENDED = "USER_SUSPENDED"
+    REFRESH_TOKEN_INVALID = "REFRESH_TOKEN_INVALID"
+    REFRESH_TOKEN_REUSED = "REFRESH_TOKEN_REUSED"
+    LAST_ADMIN = "LAST_ADMIN"
+    TOO_MANY_ADDRESSES = "TOO_MANY_ADDRESSES"

@@ -1,0 +1,84 @@
+"""The composition root: everything identity is made of, put together."""
+
+from datetime import timedelta
+
+from lumi.identity.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
+from lumi.identity.v1.address_pb2_grpc import add_AddressServiceServicer_to_server
+from lumi.identity.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from lumi.identity.v1.auth_pb2_grpc import add_AuthServiceServicer_to_server
+from lumi.identity.v1.user_pb2_grpc import add_UserServiceServicer_to_server
+
+from lumi_common.db.database import Refusals
+from lumi_common.errors import AlreadyExists
+from lumi_common.service import Runtime
+from lumi_identity.api.access import AccessService
+from lumi_identity.api.addresses import AddressService
+from lumi_identity.api.audit import AuditService
+from lumi_identity.api.auth import AuthService
+from lumi_identity.api.users import UserService
+from lumi_identity.domain.errors import Reason
+from lumi_identity.domain.passwords import Passwords
+from lumi_identity.domain.session import RefreshTokens
+from lumi_identity.domain.signing_key import KeyCipher
+from lumi_identity.settings import IdentitySettings
+from lumi_identity.threads import Threads
+from lumi_identity.workflows.accounts import Accounts
+from lumi_identity.workflows.bootstrap import Bootstrap
+from lumi_identity.workflows.keyring import Keyring
+
+REFUSALS: Refusals = {
+    "users_email_key": lambda: AlreadyExists(Reason.EMAIL_TAKEN, "the e-mail has an account already", field="email"),
+}
+# A hash for a token takes a millisecond: one thread does a thousand a second.
+_TOKEN_QUEUE = 256
+
+
+async def compose(runtime: Runtime[IdentitySettings]) -> None:
+    """Serve identity."""
+    settings, db = runtime.settings, runtime.db
+    keyring = Keyring(
+        db,
+        KeyCipher(settings.encryption_key),
+        runtime.clock,
+        ttl=settings.access_token_seconds,
+        life=timedelta(seconds=settings.signing_key_seconds),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+    )
+    await keyring.refresh()
+    runtime.use_keys(keyring.jwks)
+    runtime.background("signing keys", keyring.keep_fresh)
+
+    password_threads = Threads("passwords", threads=settings.password_threads, waiting=settings.password_queue)
+    token_threads = Threads("tokens", threads=1, waiting=_TOKEN_QUEUE)
+    runtime.on_close(password_threads.close)
+    runtime.on_close(token_threads.close)
+    accounts = Accounts(
+        db,
+        passwords=_passwords(settings),
+        refresh_tokens=RefreshTokens(settings.refresh_key),
+        keyring=keyring,
+        password_threads=password_threads,
+        token_threads=token_threads,
+        session_life=timedelta(seconds=settings.session_seconds),
+    )
+    runtime.serve(add_AuthServiceServicer_to_server, AuthService(db, accounts, keyring))
+    runtime.serve(add_UserServiceServicer_to_server, UserService(db))
+    runtime.serve(add_AccessServiceServicer_to_server, AccessService(db))
+    runtime.serve(
+        add_AddressServiceServicer_to_server,
+        AddressService(db, runtime.clock, limit=settings.max_addresses),
+    )
+    runtime.serve(add_AuditServiceServicer_to_server, AuditService(db))
+
+
+async def bootstrap(runtime: Runtime[IdentitySettings]) -> None:
+    """Make what a new deployment lacks: permissions, the admin role, the admin of the settings."""
+    settings = runtime.settings
+    await Bootstrap(runtime.db, _passwords(settings), runtime.clock).run(
+        settings.admin_email, settings.admin_password.get_secret_value()
+    )
+
+
+def _passwords(settings: IdentitySettings) -> Passwords:
+    return Passwords(settings.peppers, current=settings.pepper_number, cost=settings.bcrypt_cost)

@@ -1,0 +1,1 @@
+"""What takes more than one transaction: signing in, and the keys that sign."""

@@ -1,0 +1,109 @@
+"""What a new deployment needs before anybody can sign in: permissions, the admin role, the admin.
+
+Each step looks first and writes what is missing: run again it changes nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from logging import getLogger
+
+from lumi_common.clock import Clock
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database, Transaction
+from lumi_identity.domain.password_policy import check_password
+from lumi_identity.domain.passwords import Passwords
+from lumi_identity.domain.permissions import PERMISSIONS
+from lumi_identity.domain.role import ADMIN, Permission, Role
+from lumi_identity.domain.user import User, normalised_email
+from lumi_identity.storage import sessions, users
+from lumi_identity.storage.access import PermissionRepository, RoleRepository, all_permissions
+from lumi_identity.storage.locks import one_at_a_time
+from lumi_identity.storage.security import facts
+from lumi_identity.storage.users import UserRepository
+
+_log = getLogger(__name__)
+
+
+class Bootstrap:
+    """Makes what is missing, in the name of the service."""
+
+    def __init__(self, database: Database, passwords: Passwords, clock: Clock) -> None:
+        self._database, self._passwords, self._clock = database, passwords, clock
+        self._context = Context.system("identity.bootstrap")
+
+    async def run(self, email: str, password: str) -> None:
+        """Permissions, the admin role that holds all of them, and the admin, whose password becomes this one."""
+        await self._permissions()
+        role_id = await self._role()
+        await self._role_permissions(role_id)
+        if email:
+            await self._admin(role_id, normalised_email(email), password)
+
+    async def _permissions(self) -> None:
+        async with self._step() as tx:
+            repository, known = PermissionRepository(tx), {each.key: each for each in await all_permissions(tx)}
+            for key, description in PERMISSIONS.items():
+                there = known.get(key)
+                if there is None:
+                    now = self._clock()
+                    await repository.insert(Permission(cuid(), key, description, now, now), "permission.created")
+                elif there.description != description:
+                    there.description = description
+                    await repository.save(there, "permission.updated")
+
+    async def _role(self) -> str:
+        async with self._step() as tx:
+            repository = RoleRepository(tx)
+            role = await repository.find_by_name(ADMIN)
+            if role is None:
+                now = self._clock()
+                made = Role(cuid(), ADMIN, "May do everything.", now, now)
+                role = await repository.insert(made, "role.created")
+        return role.id
+
+    async def _role_permissions(self, role_id: str) -> None:
+        async with self._step() as tx:
+            repository = RoleRepository(tx)
+            role = await repository.lock_with_permissions(role_id)
+            missing = {each.key for each in await all_permissions(tx)}.difference(role.permissions)
+            if missing:
+                await repository.add_permissions(role_id, sorted(missing))
+
+    async def _admin(self, role_id: str, email: str, password: str) -> None:
+        row = await self._database.fetchrow(users.FIND_BY_EMAIL, email=email)
+        if row is None:
+            user = await self._new_admin(email, password)
+        else:
+            user = UserRepository.row(row)
+            await self._set_password(user, password)
+        async with self._step() as tx:
+            roles = RoleRepository(tx)
+            await roles.lock_with_permissions(role_id)
+            if not await roles.is_held(role_id, user.id):
+                await roles.assign(role_id, user.id)
+
+    async def _new_admin(self, email: str, password: str) -> User:
+        check_password(password, email=email)
+        hashed = await asyncio.to_thread(self._passwords.hash, password)
+        now = self._clock()
+        async with self._step() as tx:
+            user = User(cuid(), email, hashed, None, None, None, now, now)
+            return await UserRepository(tx).insert(user, "user.created")
+
+    async def _set_password(self, user: User, password: str) -> None:
+        if await asyncio.to_thread(self._passwords.verify, password, user.password_hash):
+            return
+        check_password(password, email=user.email)
+        hashed = await asyncio.to_thread(self._passwords.hash, password)
+        async with self._step() as tx:
+            await tx.fetch(users.SET_PASSWORD, user_id=user.id, old_hash=user.password_hash, new_hash=hashed)
+            await tx.fetch(sessions.REVOKE_ALL, user_id=user.id, **facts(self._context))
+        _log.info("the admin has another password")
+
+    @asynccontextmanager
+    async def _step(self) -> AsyncIterator[Transaction]:
+        async with self._database.transaction(self._context) as tx:
+            await one_at_a_time(tx, "bootstrap")
+            yield tx

@@ -1,0 +1,89 @@
+"""The signing keys of this process: read from the table, made there when one is wanted."""
+
+import asyncio
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lumi_common.clock import Clock
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database
+from lumi_common.errors import Reason, Unavailable
+from lumi_common.principal import Principal
+from lumi_common.rpc.auth import Jwks, TokenSigner, public_jwk
+from lumi_identity.domain import signing_key
+from lumi_identity.domain.signing_key import KeyCipher, SigningKey
+from lumi_identity.storage import keys
+from lumi_identity.storage.locks import one_at_a_time
+
+
+class Keyring:
+    """Signs access tokens and publishes the keys that verify them.
+
+    `ttl` is a token's life in seconds, `life` how long one key signs. Every process reads the table once in a
+    cache life, so that all know a key long before it signs.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cipher: KeyCipher,
+        clock: Clock,
+        *,
+        ttl: int,
+        life: timedelta,
+        issuer: str,
+        audience: str,
+    ) -> None:
+        self._database, self._cipher, self._clock, self._life = database, cipher, clock, life
+        self._ttl, self._issuer, self._audience = ttl, issuer, audience
+        self._keys: list[SigningKey] = []
+        self._open = lru_cache(maxsize=8)(cipher.open)
+
+    async def refresh(self) -> None:
+        """Read the keys, and make the next one when its time has come."""
+        self._keys = await keys.published(self._database)
+        if self._next_begins() is None:
+            return
+        async with self._database.transaction(Context.system("identity.keyring")) as tx:
+            await one_at_a_time(tx, "keys")
+            self._keys = await keys.published(tx)  # of several processes the first has made it
+            begins = self._next_begins()
+            if begins is not None:
+                await keys.insert_key(tx, self._made(begins))
+                self._keys = await keys.published(tx)
+
+    async def keep_fresh(self) -> None:
+        """Refresh once in a cache life, for ever."""
+        while True:
+            await asyncio.sleep(signing_key.CACHE_LIFE.total_seconds() / 2)
+            await self.refresh()
+
+    def sign(self, principal: Principal) -> tuple[str, int]:
+        """An access token, and its expiry in Unix seconds."""
+        now = self._clock()
+        key = signing_key.signing(self._keys, now)
+        if key is None:
+            raise Unavailable(Reason.UNAVAILABLE, "there is no signing key at the moment")
+        signer = TokenSigner(self._open(key.private_key, key.kid), key.kid, self._ttl, self._issuer, self._audience)
+        return signer.sign(principal, now=now.timestamp())
+
+    async def jwks(self) -> Jwks:
+        """The key set: every key that signs, has signed, or is about to."""
+        now = self._clock()
+        return {"keys": [key.public_jwk for key in self._keys if key.retire_at > now]}
+
+    def _next_begins(self) -> datetime | None:
+        return signing_key.next_begins(self._keys, self._clock(), self._life)
+
+    def _made(self, begins: datetime) -> SigningKey:
+        key, kid = Ed25519PrivateKey.generate(), cuid()
+        return SigningKey(
+            kid=kid,
+            public_jwk=public_jwk(key.public_key(), kid),
+            private_key=self._cipher.seal(key, kid),
+            not_before=begins,
+            retire_at=begins + self._life + signing_key.OVERLAP,
+        )

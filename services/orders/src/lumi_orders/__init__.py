@@ -1,0 +1,1 @@
+"""Orders: carts, orders, and the placing of an order over all services."""

@@ -1,0 +1,1 @@
+"""The services that orders asks, one typed client each."""

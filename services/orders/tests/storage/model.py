@@ -1,0 +1,96 @@
+"""Short ways to carts and orders in the database, and to what was recorded of them."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database
+from lumi_orders.domain.cart import Cart, InventoryPolicy, Offer
+from lumi_orders.domain.checkout import Origin
+from lumi_orders.domain.order import Order, SoldLine, place
+from lumi_orders.domain.reference import new_reference
+from lumi_orders.storage import carts, checkouts
+from lumi_orders.storage.checkouts import Checkouts, Started
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
+NO_REQUEST = {"principal": "", "method": "", "request_id": "", "request_hash": b"", "response": b""}
+
+
+def an_offer(price: str = "1.25", **facts: Any) -> Offer:
+    given = {
+        "product_variant_id": cuid(), "product_id": cuid(), "title": "Milk", "unit_price": Decimal(price),
+        "currency": "USD", "policy": InventoryPolicy.TRACK, "available": 10, "sold": True,
+    }  # fmt: skip
+    return Offer(**(given | facts))
+
+
+async def new_cart(db: Database, context: Context, *items: tuple[Offer, int]) -> Cart:
+    cart = Cart(cuid(), context.principal.id, NOW, NOW, "TRY")
+    await db.on(context).fetchrow(
+        carts.CREATE, **NO_REQUEST, id=cart.id, user_id=cart.user_id, currency=cart.currency,
+        created_at=NOW, updated_at=NOW,
+    )  # fmt: skip
+    for offer, quantity in items:
+        await put(db, context, cart, offer, quantity)
+    return cart
+
+
+async def put(db: Database, context: Context, cart: Cart, offer: Offer, quantity: int) -> Any:
+    cart.change(NOW)
+    item = cart.add(offer, quantity)
+    values = carts.saving_item(cart, item)
+    return await db.on(context).fetchrow(carts.PUT_ITEM, **NO_REQUEST, action="cart.item_added", **values)
+
+
+async def start(
+    db: Database, context: Context, cart: Cart, order_id: str, request_id: str = "", **facts: Any
+) -> Started:
+    given = {
+        "order_id": order_id, "cart_id": cart.id, "owner": context.principal.id, "expected": None,
+        "provider": "MANUAL", "origin": Origin(context.principal.key, request_id, b"hash"),
+        "method": context.method, "lease": LEASE,
+    }  # fmt: skip
+    started = await Checkouts(db).start(**(given | facts))
+    assert started is not None
+    return started
+
+
+def an_order(cart: Cart, order_id: str, discount: str = "0.00") -> Order:
+    lines = [
+        SoldLine(cuid(), item.product_variant_id, item.quantity, item.unit_price, "Milk", {"sku": "m"})
+        for item in cart.items
+    ]
+    return place(
+        order_id, new_reference(), lines, currency=cart.currency, discount=Decimal(discount), now=NOW,
+        user_id=cart.user_id, cart_id=cart.id, metadata={"basket": 7},
+    )  # fmt: skip
+
+
+async def place_order(db: Database, context: Context, cart: Cart) -> Order:
+    """An order with its checkout at the step PAY."""
+    order = an_order(cart, cuid())
+    await start(db, context, cart, order.id)
+    assert await db.on(context).fetchrow(checkouts.PLACE, **checkouts.placing(order, cart, "user:ada"))
+    return order
+
+
+async def told(db: Database, aggregate_id: str) -> list[Any]:
+    """The outbox rows of an aggregate, in order."""
+    rows = await db.pool.fetch("select * from outbox_events where aggregate_id = $1 order by seq", aggregate_id)
+    return list(rows)
+
+
+async def history(db: Database, order_id: str) -> list[tuple[Any, ...]]:
+    rows = await db.pool.fetch(
+        "select from_status, to_status, version from order_status_history where order_id = $1 order by version",
+        order_id,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def step_of(db: Database, order_id: str) -> str | None:
+    step: str | None = await db.pool.fetchval("select step from checkouts where order_id = $1", order_id)
+    return step

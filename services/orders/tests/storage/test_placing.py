@@ -1,0 +1,199 @@
+"""The statements of placing an order: each guarded, each recorded."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database
+from lumi_common.errors import Aborted
+from lumi_orders.domain.cart import CartStatus
+from lumi_orders.domain.order import OrderStatus
+from lumi_orders.storage import checkouts
+from lumi_orders.storage.carts import Carts
+from lumi_orders.storage.checkouts import Checkouts
+from lumi_orders.storage.orders import Orders, moving
+from services.orders.tests.storage.model import (
+    LEASE,
+    NO_REQUEST,
+    NOW,
+    an_offer,
+    an_order,
+    history,
+    new_cart,
+    place_order,
+    put,
+    start,
+    step_of,
+    told,
+)  # fmt: skip
+
+KEEP = {"method": "m", "request_hash": b"hash", "response": b"answer"}
+
+
+async def pay(db: Database, context: Context, order_id: str) -> bool:
+    order = await Orders(db).get(order_id, owner=None)
+    order.pay(NOW)
+    row = await db.on(context).fetchrow(checkouts.SETTLE, **NO_REQUEST, **moving(order, "user:ada"))
+    return row is not None
+
+
+async def test_a_checkout_freezes_the_cart_as_it_is(db: Database, context: Context) -> None:
+    cart = await new_cart(db, context, (an_offer(), 2))
+    order_id = cuid()
+
+    begun = await start(db, context, cart, order_id)
+
+    assert begun.started
+    assert begun.cart == cart
+    assert await step_of(db, order_id) == "RESERVE"
+    assert await told(db, order_id) == []
+
+
+async def test_an_empty_a_closed_and_a_changed_cart_begin_nothing(db: Database, context: Context) -> None:
+    empty = await new_cart(db, context)
+    assert not (await start(db, context, empty, cuid())).started
+    await put(db, context, empty, an_offer(), 1)
+    assert not (await start(db, context, empty, cuid(), expected=1)).started
+    await place_order(db, context, empty)
+    closed = await start(db, context, empty, cuid())
+    assert not closed.started
+    assert closed.cart.status is CartStatus.CHECKED_OUT
+
+
+async def test_a_cart_is_placed_once_at_a_time(db: Database, context: Context) -> None:
+    cart = await new_cart(db, context, (an_offer(), 1))
+
+    tries = await asyncio.gather(*(start(db, context, cart, cuid()) for _ in range(8)), return_exceptions=True)
+
+    assert sum(isinstance(each, Aborted) for each in tries) == 7
+
+
+async def test_one_request_id_places_one_cart_at_a_time(db: Database, context: Context) -> None:
+    request_id = cuid()
+    await start(db, context, await new_cart(db, context, (an_offer(), 1)), cuid(), request_id)
+    other = Context(method=context.method, principal=type(context.principal).user(cuid()))
+    another = await new_cart(db, other, (an_offer(), 1))
+
+    with pytest.raises(Aborted, match="CHECKOUT_IN_PROGRESS"):
+        await start(db, context, another, cuid(), request_id, owner=None)
+
+
+async def test_an_order_is_written_with_all_that_belongs_to_it(db: Database, context: Context) -> None:
+    cart = await new_cart(db, context, (an_offer("1.25"), 2), (an_offer("7.50"), 1))
+    order = an_order(cart, cuid(), discount="1.00")
+    await start(db, context, cart, order.id)
+
+    assert await db.on(context).fetchrow(checkouts.PLACE, **checkouts.placing(order, cart, "user:ada"))
+
+    assert await Orders(db).get(order.id, owner=context.principal.id) == order
+    assert (await Carts(db).get(cart.id, owner=None)).status is CartStatus.CHECKED_OUT
+    assert await step_of(db, order.id) == "PAY"
+    assert await history(db, order.id) == [(None, "PENDING", 1)]
+    [row] = await told(db, order.id)
+    assert (row["type"], row["aggregate"], row["version"]) == ("order.placed", "Order", 1)
+    placed, closed = row["records"]
+    assert (placed["action"], placed["after"]["total_amount"]) == ("order.placed", Decimal("9.00"))
+    assert placed["after"]["metadata"] == "[redacted]"
+    assert (closed["action"], closed["id"]) == ("cart.checked_out", cart.id)
+    assert (closed["before"], closed["after"]) == ({"status": "ACTIVE"}, {"status": "CHECKED_OUT"})
+
+
+async def test_an_order_is_not_written_from_a_cart_that_changed(db: Database, context: Context) -> None:
+    cart = await new_cart(db, context, (an_offer(), 1))
+    order = an_order(cart, cuid())
+    frozen = (await start(db, context, cart, order.id)).cart
+    await put(db, context, cart, an_offer(), 1)
+
+    assert await db.on(context).fetchrow(checkouts.PLACE, **checkouts.placing(order, frozen, "user:ada")) is None
+
+    assert await Orders(db).find(order.id) is None
+    assert await step_of(db, order.id) == "RESERVE"
+    assert (await Carts(db).get(cart.id, owner=None)).status is CartStatus.ACTIVE
+    assert await told(db, order.id) == []
+
+
+async def test_an_order_is_not_written_once_its_checkout_is_being_undone(db: Database, context: Context) -> None:
+    cart = await new_cart(db, context, (an_offer(), 1))
+    order = an_order(cart, cuid())
+    await start(db, context, cart, order.id)
+    assert await Checkouts(db).undo(order.id, "somebody gave up", LEASE)
+
+    assert await db.on(context).fetchrow(checkouts.PLACE, **checkouts.placing(order, cart, "user:ada")) is None
+
+    assert await Orders(db).find(order.id) is None
+    assert (await Carts(db).get(cart.id, owner=None)).status is CartStatus.ACTIVE
+
+
+async def test_writing_and_undoing_at_once_do_one_of_them(db: Database, context: Context) -> None:
+    for _ in range(10):
+        caller = Context(method=context.method, principal=type(context.principal).user(cuid()))
+        cart = await new_cart(db, caller, (an_offer(), 1))
+        order = an_order(cart, cuid())
+        await start(db, caller, cart, order.id, lease=-LEASE)
+
+        placed, due = await asyncio.gather(
+            db.on(caller).fetchrow(checkouts.PLACE, **checkouts.placing(order, cart, "user:ada")),
+            Checkouts(db).claim(LEASE),
+        )
+
+        step = await step_of(db, order.id)
+        assert step == ("PAY" if placed else "UNDO")
+        assert [each.step for each in due if each.order_id == order.id] in ([], [step])
+
+
+async def test_a_paid_order_ends_its_checkout_and_keeps_its_answer(db: Database, context: Context) -> None:
+    order = await place_order(db, context, await new_cart(db, context, (an_offer(), 1)))
+    order.pay(NOW)
+    keep = {**KEEP, "principal": context.principal.key, "request_id": cuid()}
+
+    assert await db.on(context).fetchrow(checkouts.SETTLE, **keep, **moving(order, "user:ada"))
+
+    assert await Orders(db).get(order.id, owner=None) == order
+    assert await step_of(db, order.id) is None
+    assert await history(db, order.id) == [(None, "PENDING", 1), ("PENDING", "PAID", 2)]
+    [_, paid] = await told(db, order.id)
+    [record] = paid["records"]
+    assert (paid["type"], paid["version"]) == ("order.paid", 2)
+    assert (record["before"], record["after"]) == ({"status": "PENDING"}, {"status": "PAID"})
+    kept = await db.pool.fetchval("select response from request_ids where request_id = $1", keep["request_id"])
+    assert kept == b"answer"
+
+
+async def test_an_order_is_paid_once_however_many_try(db: Database, context: Context) -> None:
+    order = await place_order(db, context, await new_cart(db, context, (an_offer(), 1)))
+
+    tries = await asyncio.gather(*(pay(db, context, order.id) for _ in range(8)))
+
+    assert sum(tries) == 1
+    assert [row["type"] for row in await told(db, order.id)] == ["order.placed", "order.paid"]
+
+
+async def test_a_checkout_may_end_with_the_order_still_pending(db: Database, context: Context) -> None:
+    order = await place_order(db, context, await new_cart(db, context, (an_offer(), 1)))
+    keep = {**KEEP, "principal": context.principal.key, "request_id": cuid()}
+
+    assert await db.on(context).fetchrow(checkouts.FINISH, **keep, order_id=order.id)
+    assert await db.on(context).fetchrow(checkouts.FINISH, **keep, order_id=order.id) is None
+
+    assert await step_of(db, order.id) is None
+    assert (await Orders(db).get(order.id, owner=None)).status is OrderStatus.PENDING
+    assert await db.pool.fetchval("select count(*) from request_ids where request_id = $1", keep["request_id"]) == 1
+
+
+async def test_what_was_left_is_taken_up_by_one_and_again_later(db: Database, context: Context) -> None:
+    cart = await new_cart(db, context, (an_offer(), 1))
+    left = cuid()
+    await start(db, context, cart, left, request_id="r-" + left, lease=-LEASE)
+
+    claims = await asyncio.gather(*(Checkouts(db).claim(LEASE) for _ in range(4)))
+
+    [due] = [each for claim in claims for each in claim if each.order_id == left]
+    assert (due.step, due.provider) == ("UNDO", "MANUAL")
+    assert due.origin is not None
+    assert due.origin.request_id == "r-" + left
+    assert left not in [each.order_id for each in await Checkouts(db).claim(LEASE)]
+    await Checkouts(db).end(left)
+    assert await step_of(db, left) is None
