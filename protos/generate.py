@@ -1,7 +1,8 @@
 """Makes the Python of the protos, and holds what is committed against them.
 
     python protos/generate.py           formats the protos and writes protos/gen anew
-    python protos/generate.py --check   exits 1 if gen is stale or buf finds fault (lint, format, breaking)
+    python protos/generate.py --check   exits 1 if protos/gen is not what the protos make
+    python protos/generate.py --lint    exits 1 if buf finds fault: lint, format, breaking
     python protos/generate.py --image   also makes today's protos what `buf breaking` compares with from now on
     python protos/generate.py --descriptors FILE   only compiles them, imports and comments included, to FILE
 """
@@ -14,9 +15,9 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
+from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
@@ -28,8 +29,8 @@ PACKAGES = ("buf", "lumi")
 # Google's protos are not copied here: the well-known types come with grpc_tools, the rest with
 # googleapis-common-protos.
 INCLUDES = (
-    Path(str(files("grpc_tools"))) / "_proto",
-    Path(str(files("google.api"))).parents[1],
+    Path(protoc.__file__).parent / "_proto",
+    Path(annotations_pb2.__file__).parents[2],
 )
 
 
@@ -40,13 +41,16 @@ class Fault(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--check", action="store_true", help="change nothing; exit 1 if something is to be done")
+    mode.add_argument("--check", action="store_true", help="change nothing; exit 1 if gen is stale")
+    mode.add_argument("--lint", action="store_true", help="change nothing; exit 1 if buf finds fault")
     mode.add_argument("--image", action="store_true", help="accept today's protos as the ones not to break")
     mode.add_argument("--descriptors", type=Path, metavar="FILE", help="write the compiled protos to FILE")
     options = parser.parse_args()
     try:
         if options.check:
             check()
+        elif options.lint:
+            lint()
         elif options.descriptors:
             compile_to(options.descriptors)
         else:
@@ -71,22 +75,27 @@ def regenerate() -> None:
 
 
 def check() -> None:
-    """Raise Fault unless gen is what the protos make and buf has nothing against them."""
+    """Raise Fault unless gen is what the protos make."""
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        if stale := differences(GEN, Path(folder)):
+            raise Fault("\n  ".join(["protos/gen is stale, run `python protos/generate.py`:", *stale]))
+
+
+def lint() -> None:
+    """Raise Fault with all that buf has against the protos."""
     faults = []
     with tempfile.TemporaryDirectory() as folder:
-        new, today = Path(folder, "gen"), Path(folder, "lumi.binpb")
-        new.mkdir()
-        generate(new)
+        today = Path(folder, "lumi.binpb")
         compile_to(today)
-        if stale := differences(GEN, new):
-            faults.append("protos/gen is stale, run `python protos/generate.py`:\n  " + "\n  ".join(stale))
         config = ("--config", str(PROTOS / "buf.yaml"))
         for command, cure in (
-            (("lint", str(today), *config), "correct the protos"),
-            (("format", "--diff", "--exit-code", str(PROTOS)), "run `python protos/generate.py`"),
+            (("lint", str(today), *config), "Correct the protos."),
+            (("format", "--diff", "--exit-code", str(PROTOS)), "Run `python protos/generate.py`."),
             (
                 ("breaking", str(today), "--against", str(IMAGE), *config),
-                "keep what is published; if it was never released, run `python protos/generate.py --image`",
+                "Callers rely on it: add, and leave what is there. If it was never released, run"
+                " `python protos/generate.py --image`.",
             ),
         ):
             try:

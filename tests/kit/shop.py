@@ -4,9 +4,11 @@ Rows are isolated by fresh ids: one shop serves every test of a process.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import importlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,15 +16,26 @@ import asyncpg
 import grpc
 
 from lumi_common.cuid import cuid
-from lumi_common.rpc.caller import SERVICE_KEY
+from lumi_common.db.migrate import upgrade
+from lumi_common.events.streams import ensure_streams
 from lumi_common.rpc.status import from_call_error
 from lumi_common.service import Runtime
+from lumi_local import certificates
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
+from lumi_local.process import free_port
 
 SERVICES = ("identity", "catalogue", "orders", "payments", "marketing")
 PASSWORD = "correct horse battery staple"
 TIMEOUT = 20.0
+
+# What a service is told beside what every service is; short intervals, so that tests wait on state and not for long.
+_OWN: dict[str, dict[str, Any]] = {
+    "identity": {"token_pepper": "p" * 32, "key_encryption_key": "k" * 32, "bcrypt_cost": 4},
+    "catalogue": {"sweep_seconds": 1},
+    "orders": {"sweep_seconds": 1, "retry_seconds": 1},
+    "payments": {"manual_payments": "settle"},
+}
 
 
 class Client:
@@ -55,24 +68,25 @@ class SignedIn:
 class Shop:
     """The running services and the doors to them."""
 
-    def __init__(self, postgres: PostgresServer, nats: NatsServer) -> None:
+    def __init__(self, postgres: PostgresServer, nats: NatsServer, certificates: Path) -> None:
         self.postgres, self.nats = postgres, nats
         self.runtimes: dict[str, Runtime[Any]] = {}
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._certificates = certificates
+        self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}
 
     def stub(self, stub_class: Any, token: str = "") -> Client:
         """A stub on the public port of its service, with this token."""
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        return Client(stub_class(self._channel(stub_class, "public")), metadata)
+        return Client(stub_class(self._channel(stub_class, "")), metadata)
 
     def internal(self, stub_class: Any, *, service: str) -> Client:
-        """A stub on the internal port of its service, called by this other service."""
-        return Client(stub_class(self._channel(stub_class, "internal")), ((SERVICE_KEY, service),))
+        """A stub on the internal port of its service, with the certificate of this other service."""
+        return Client(stub_class(self._channel(stub_class, service)), ())
 
     async def user(self, *permissions: str) -> SignedIn:
         """A new user, signed in, who holds these permissions."""
-        from lumi.identity.v1 import auth_service_pb2 as auth
-        from lumi.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+        from lumi.identity.v1 import auth_pb2 as auth
+        from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
 
         email = f"{uuid4().hex}@example.com"
         client = self.stub(AuthServiceStub)
@@ -90,7 +104,7 @@ class Shop:
                 list(permissions),
             )
         answer = await client.SignIn(auth.SignInRequest(email=email, password=PASSWORD))
-        return SignedIn(id, email, answer.access_token)
+        return SignedIn(id, email, answer.tokens.access_token)
 
     @asynccontextmanager
     async def database(self, context: str) -> AsyncIterator[Any]:
@@ -99,24 +113,79 @@ class Shop:
             self.postgres.dsn_superuser, server_settings={"search_path": f"{context}, extensions"}
         )
         try:
-            await connection.set_type_codec(
-                "citext", schema="extensions", encoder=str, decoder=str, format="text"
-            )
+            await connection.set_type_codec("citext", schema="extensions", encoder=str, decoder=str, format="text")
             yield connection
         finally:
             await connection.close()
 
-    def _channel(self, stub_class: Any, door: str) -> grpc.aio.Channel:
-        context = stub_class.__module__.split(".")[1]
-        server = self.runtimes[context].server
-        port = server.public_port if door == "public" else server.internal_port
-        key = f"127.0.0.1:{port}"
-        if key not in self._channels:
-            self._channels[key] = grpc.aio.insecure_channel(key)
-        return self._channels[key]
+    def _channel(self, stub_class: Any, caller: str) -> grpc.aio.Channel:
+        server = self.runtimes[stub_class.__init__.__module__.split(".")[1]].server
+        address = f"127.0.0.1:{server.internal_port if caller else server.public_port}"
+        if (address, caller) not in self._channels:
+            self._channels[address, caller] = self._dial(address, caller)
+        return self._channels[address, caller]
+
+    def _dial(self, address: str, caller: str) -> grpc.aio.Channel:
+        if not caller:
+            return grpc.aio.insecure_channel(address)
+        files = tls_files(self._certificates, caller)
+        credentials = grpc.ssl_channel_credentials(
+            files["tls_ca"].read_bytes(), files["tls_key"].read_bytes(), files["tls_cert"].read_bytes()
+        )
+        return grpc.aio.secure_channel(address, credentials)
 
     async def close(self) -> None:
         """Hang up and stop the services."""
         for channel in self._channels.values():
             await channel.close()
         await asyncio.gather(*(runtime.close() for runtime in self.runtimes.values()))
+
+
+@asynccontextmanager
+async def open_shop(
+    postgres: PostgresServer, nats: NatsServer, folder: Path, **overrides: Mapping[str, Any]
+) -> AsyncIterator[Shop]:
+    """Migrate, compose and start the five services; `overrides` are settings of a service, by its name."""
+    certificates.ensure(folder)
+    await ensure_streams(nats.url_admin)
+    shop = Shop(postgres, nats, folder)
+    public = {name: f"127.0.0.1:{free_port()}" for name in SERVICES}
+    internal = {name: f"127.0.0.1:{free_port()}" for name in SERVICES}
+    try:
+        for name in SERVICES:
+            module = importlib.import_module(f"lumi_{name}.server")
+            settings_class = getattr(importlib.import_module(f"lumi_{name}.settings"), f"{name.title()}Settings")
+            settings = settings_class(
+                env="local",
+                postgres_dsn=postgres.dsn(f"lumi_{name}"),
+                nats_url=nats.url(name),
+                public_address=public[name],
+                internal_address=internal[name],
+                peers=internal,
+                **tls_files(folder, name),
+                **_OWN.get(name, {}),
+                **overrides.get(name, {}),
+            )
+            runtime: Runtime[Any] = Runtime(name, settings, refusals=getattr(module, "REFUSALS", None))
+            shop.runtimes[name] = runtime
+            await runtime.open()
+            await module.compose(runtime)
+        for runtime in shop.runtimes.values():
+            await runtime.start()
+        yield shop
+    finally:
+        await shop.close()
+
+
+def migrate(postgres: PostgresServer) -> None:
+    """Bring every schema of this database to head."""
+    for name in SERVICES:
+        metadata = importlib.import_module(f"lumi_{name}.storage.tables").metadata
+        package = importlib.import_module(f"lumi_{name}")
+        folder = Path(str(package.__file__)).parents[2] / "migrations"
+        upgrade(postgres.dsn_superuser, metadata, folder)
+
+
+def tls_files(folder: Path, service: str) -> dict[str, Path]:
+    """The settings that name a service's certificate."""
+    return {"tls_ca": folder / "ca.pem", "tls_cert": folder / f"{service}.pem", "tls_key": folder / f"{service}.key"}

@@ -51,6 +51,11 @@ def open_channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=_OPTIONS)
 
 
+def stub(service: Any, channel: grpc.aio.Channel) -> Any:
+    """A generated stub; generated code has no types for its calls."""
+    return service(channel)
+
+
 async def call(method: Any, request: Message, *, deadline: float = DEADLINE, token: str = "") -> Any:
     """Call a stub's method; what is away or overloaded is tried again with the same request.
 
@@ -76,7 +81,7 @@ class Session:
     def __init__(self, channel: grpc.aio.Channel, email: str, password: str) -> None:
         self.channel = channel
         self._email, self._password = email, password
-        self._auth = AuthServiceStub(channel)
+        self._auth = stub(AuthServiceStub, channel)
         self._tokens = Tokens()
         self._renewing = asyncio.Lock()
 

@@ -24,7 +24,7 @@ from lumi.payments.v1.payment_pb2 import PaymentProvider
 
 from lumi_demo.baskets import Basket
 from lumi_demo.convert import CURRENCY, struct
-from lumi_demo.gateway import Refused, Session, call, new_request_id
+from lumi_demo.gateway import Refused, Session, call, new_request_id, stub
 from lumi_demo.pace import Pace
 from lumi_demo.shelf import Shelf
 
@@ -43,9 +43,9 @@ class Household:
     def __init__(self, number: int, session: Session) -> None:
         self.number = number
         self._session = session
-        self._addresses = AddressServiceStub(session.channel)
-        self._carts = CartServiceStub(session.channel)
-        self._orders = OrderServiceStub(session.channel)
+        self._addresses = stub(AddressServiceStub, session.channel)
+        self._carts = stub(CartServiceStub, session.channel)
+        self._orders = stub(OrderServiceStub, session.channel)
         self._address_id = ""
 
     @classmethod
@@ -54,7 +54,7 @@ class Household:
         email = f"household-{number}@example.com"
         request = SignUpRequest(email=email, password=password, first_name="Household", last_name=str(number))
         try:
-            await call(AuthServiceStub(channel).SignUp, request)
+            await call(stub(AuthServiceStub, channel).SignUp, request)
         except Refused as refused:
             if refused.reason != "EMAIL_TAKEN":
                 raise

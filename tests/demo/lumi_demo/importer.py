@@ -17,7 +17,7 @@ from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
 from lumi_demo.assortment import Assortment
 from lumi_demo.baskets import coupon_code
 from lumi_demo.convert import money
-from lumi_demo.gateway import Refused, Session, lasting_request_id, new_request_id
+from lumi_demo.gateway import Refused, Session, lasting_request_id, new_request_id, stub
 from lumi_demo.progress import Bar
 from lumi_demo.rows import first_calls, further_calls
 
@@ -36,10 +36,10 @@ class Importer:
         channel: grpc.aio.Channel = staff.channel
         self._staff = staff
         self._in_flight = calls_in_flight
-        self._categories = CategoryServiceStub(channel)
-        self._transfer = TransferServiceStub(channel)
-        self._inventory = InventoryServiceStub(channel)
-        self._coupons = CouponServiceStub(channel)
+        self._categories = stub(CategoryServiceStub, channel)
+        self._transfer = stub(TransferServiceStub, channel)
+        self._inventory = stub(InventoryServiceStub, channel)
+        self._coupons = stub(CouponServiceStub, channel)
 
     async def categories(self, assortment: Assortment, bar: Bar) -> None:
         """Make the category tree, leaving what is there."""
@@ -84,9 +84,8 @@ class Importer:
         )
         if answer.errors:
             first = answer.errors[0]
-            raise RowsRefused(
-                f"{answer.rows_refused} rows, the first is line {first.line}: {first.field} {first.reason} {first.message}"
-            )
+            why = f"line {first.line}: {first.field} {first.reason} {first.message}"
+            raise RowsRefused(f"{answer.rows_refused} rows were not taken, the first is {why}")
         if bar is not None:
             bar.advance(len(request.rows))
 

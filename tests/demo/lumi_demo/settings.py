@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     baskets: PositiveInt | Literal["all"] = Field(default=300, description="how many baskets, or all")
     households: int = Field(default=8, ge=1, le=64, description="households that shop at the same time")
     imports: int = Field(default=3, ge=1, le=16, description="import calls in flight")
-    drain_seconds: float = Field(default=240, description="how long figures may take to settle without moving")
+    patience_seconds: float = Field(default=20, gt=0, description="how long figures may stand still and be off")
 
     @property
     def count(self) -> int | None:

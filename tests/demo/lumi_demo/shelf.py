@@ -9,7 +9,7 @@ from lumi.catalogue.v1.variant_pb2 import ListVariantsRequest
 from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
 
 from lumi_demo.baskets import Line
-from lumi_demo.gateway import Session
+from lumi_demo.gateway import Session, stub
 
 _PAGE = 1000
 
@@ -28,7 +28,7 @@ class Shelf:
         return (await self._variants[line.product_id])[line.sku]
 
     async def _look(self, shopper: Session, product_id: int) -> dict[str, str]:
-        products, variants = ProductServiceStub(shopper.channel), VariantServiceStub(shopper.channel)
+        products, variants = stub(ProductServiceStub, shopper.channel), stub(VariantServiceStub, shopper.channel)
         by_slug = GetProductBySlugRequest(slug=self._slugs[product_id])
         product = await shopper.call(products.GetProductBySlug, by_slug)
         request = ListVariantsRequest(product_id=product.id, page_size=_PAGE)

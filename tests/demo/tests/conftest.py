@@ -1,12 +1,21 @@
+import asyncio
+import importlib
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from lumi_common.db.migrate import upgrade
+from lumi_demo.books import Books
 from lumi_demo.expected import Figures
 from lumi_demo.lines import read_transactions
 from lumi_demo.real_year import Plan, plan
 from lumi_demo.source import data_folder
+from lumi_local import testing
+from lumi_local.topology import SERVICES
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +54,87 @@ def table() -> dict[int | None, Figures]:
             baskets_left_out=480,
         ),
     }
+
+
+@pytest.fixture(scope="session")
+def dsn_of_300(plan_of_300: Plan) -> Iterator[str]:
+    """A database of all schemas in which the first 300 baskets stand as bought."""
+    with testing.postgres(f"lumi_demo_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}") as server:
+        for service in SERVICES:
+            metadata = importlib.import_module(f"lumi_{service}.storage.tables").metadata
+            package = importlib.import_module(f"lumi_{service}")
+            upgrade(server.dsn_superuser, metadata, Path(str(package.__file__)).parents[2] / "migrations")
+        asyncio.run(_buy(server.dsn_superuser, plan_of_300))
+        yield server.dsn_superuser
+
+
+@pytest.fixture
+async def books(dsn_of_300: str, plan_of_300: Plan) -> AsyncIterator[Books]:
+    """The books of those 300 baskets; whatever a test does to them is undone."""
+    opened = await Books.open(dsn_of_300, plan_of_300.baskets)
+    change = opened.connection.transaction()
+    await change.start()
+    yield opened
+    await change.rollback()
+    await opened.close()
+
+
+# What a purchase leaves behind, as far as the books are concerned; ids are made of what they stand for.
+_BOUGHT = """
+create temporary table line (
+    basket text, household bigint, sku text, product text, units int, cents bigint, off bigint, coupon bigint
+);
+"""
+_ROWS = """
+insert into identity.users (id, email, password_hash)
+    select distinct 'user-' || household, 'household-' || household || '@example.com', '' from line;
+insert into identity.addresses (id, user_id, full_name, line1, city, postal_code, country)
+    select 'address-' || id, id, '', '', '', '', 'US' from identity.users where id like 'user-%';
+insert into catalogue.products (id, title, slug, sku, status, price)
+    select distinct product, product, product, product, 'ACTIVE'::catalogue.product_status, 0 from line;
+insert into catalogue.product_variants (id, product_id, title, sku, price)
+    select distinct sku, product, sku, sku, cents / 100.0 from line;
+insert into catalogue.inventories (id, product_variant_id) select sku, sku from catalogue.product_variants;
+insert into catalogue.stock_reservations (id, product_variant_id, order_id, quantity, state, expires_at)
+    select 'held-' || basket || sku, sku, 'order-' || basket, units, 'COMMITTED', now() from line;
+insert into orders.carts (id, user_id, status)
+    select distinct 'cart-' || basket, 'user-' || household, 'CHECKED_OUT'::orders.cart_status from line;
+insert into orders.orders (
+    id, reference, user_id, cart_id, status, subtotal_amount, discount_amount, total_amount, tax_amount, metadata
+)
+    select 'order-' || basket, basket, 'user-' || household, 'cart-' || basket, 'PAID', sum(units * cents) / 100.0,
+        max(coupon) / 100.0, (sum(units * cents) - max(coupon)) / 100.0, 0, jsonb_build_object('basket_id', basket)
+    from line group by basket, household;
+insert into orders.order_items (
+    id, order_id, product_id, product_variant_id, quantity, unit_price, total_amount, discount_amount, title_snapshot
+)
+    select 'item-' || basket || sku, 'order-' || basket, product, sku, units, cents / 100.0,
+        (units * cents - off) / 100.0, off / 100.0, '' from line;
+insert into payments.payments (id, order_id, provider, status, amount, captured_amount, order_reference)
+    select 'payment-' || id, id, 'MANUAL', 'SETTLED', total_amount, total_amount, reference from orders.orders;
+insert into marketing.coupons (id, code, type, value, usage_limit, usage_count)
+    select distinct 'coupon-' || basket, 'CJ-' || basket, 'FIXED_AMOUNT'::marketing.coupon_type, coupon / 100.0, 1, 1
+    from line where coupon > 0;
+insert into marketing.coupon_usages (id, coupon_id, order_id, discount_amount)
+    select distinct 'usage-' || basket, 'coupon-' || basket, 'order-' || basket, coupon / 100.0
+    from line where coupon > 0;
+"""
+
+
+async def _buy(dsn: str, planned: Plan) -> None:
+    lines: list[tuple[Any, ...]] = []
+    for basket in planned.baskets:
+        left = basket.coupon_cents
+        for line in basket.lines:
+            off = min(left, line.units * line.cents)
+            left -= off
+            product = str(line.product_id)
+            who = (str(basket.id), basket.household_id)
+            lines.append((*who, line.sku, product, line.units, line.cents, off, basket.coupon_cents))
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(_BOUGHT)
+        await connection.copy_records_to_table("line", records=lines)
+        await connection.execute(f"set search_path to public, extensions; {_ROWS}")
+    finally:
+        await connection.close()

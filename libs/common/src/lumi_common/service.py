@@ -14,12 +14,17 @@ import uvloop
 from lumi_common.clock import Clock, utc_now
 from lumi_common.db.database import Database, Refusals
 from lumi_common.errors import Unavailable
+from lumi_common.events.broker import Broker
+from lumi_common.events.consumer import Consumer
+from lumi_common.events.handlers import Handler
+from lumi_common.events.relay import Relay
 from lumi_common.logs import configure_logs
+from lumi_common.rpc.access import ContractError
 from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.health import Check
 from lumi_common.rpc.jwks import keys_of
-from lumi_common.rpc.server import AddToServer, RpcServer
+from lumi_common.rpc.server import AddToServer, PortTaken, RpcServer
 from lumi_common.settings import Settings
 from lumi_common.telemetry import Telemetry
 
@@ -52,6 +57,7 @@ class Runtime(Generic[S]):
         self.telemetry = (
             Telemetry(name, settings.otlp_endpoint, settings.trace_ratio) if settings.otlp_endpoint else None
         )
+        self.broker = Broker(settings.nats_url.get_secret_value(), name)
         self._keys: KeySource | None = None
         verifier = TokenVerifier(self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
         self.server = RpcServer(name, settings, verifier, self.telemetry)
@@ -65,15 +71,39 @@ class Runtime(Generic[S]):
         self.server.add(add_to_server, servicer)
 
     def peer(self, name: str) -> PeerChannel:
-        """The channel to a peer named in LUMI_PEERS; made at first use, closed at the end."""
+        """The channel to a peer named in LUMI_PEERS; made at first use, closed at the end.
+
+        Raises LookupError when LUMI_PEERS does not name it.
+        """
         if name not in self._peers:
-            address = self.settings.peers[name]
+            address = self.settings.peers.get(name)
+            if address is None:
+                raise LookupError(f"LUMI_PEERS does not say where {name} is")
             self._peers[name] = PeerChannel(name, address, caller=self.name, tls=self.settings.internal_tls)
         return self._peers[name]
 
     def background(self, name: str, work: Work) -> None:
         """Run `work` beside the servers: started again with backoff when it raises, cancelled at the end."""
         self._work[name] = work
+
+    def every(self, seconds: float, name: str, work: Work) -> None:
+        """Run `work` again and again in the background, `seconds` after it last ended, whatever became of it."""
+
+        async def loop() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:
+                    _log.error("periodic work failed", exc_info=error, extra={"work": name})
+                await asyncio.sleep(seconds)
+
+        self.background(name, loop)
+
+    def consume(self, name: str, handler: Handler, **options: Any) -> Consumer:
+        """Run a consumer group (`orders-payments`) of this service; `options` as in Consumer."""
+        consumer = Consumer(name, self.db, self.broker, handler, **options)
+        self.background(name, consumer.run)
+        return consumer
 
     def ready_when(self, name: str, check: Check) -> None:
         """Make readiness depend on a check that raises when something needed is away."""
@@ -88,8 +118,7 @@ class Runtime(Generic[S]):
         self._keys = source
 
     async def _signing_keys(self) -> Jwks:
-        if self._keys is None:
-            self._keys = keys_of(self.peer("identity"))
+        assert self._keys is not None
         return await self._keys()
 
     async def open(self) -> None:
@@ -103,7 +132,17 @@ class Runtime(Generic[S]):
                     await asyncio.sleep(0.5)
 
     async def start(self) -> None:
-        """Serve and start the background work; returns when the first readiness check has run."""
+        """Serve, and start the relay and the background work; returns when the first readiness check has run.
+
+        Every service has an outbox, so every service has its relay, though not without LUMI_NATS_URL (in tests).
+        """
+        if self._keys is None:
+            self.use_keys(keys_of(self.peer("identity")))
+        if self.settings.nats_url.get_secret_value():
+            relay = Relay(self.db.dsn, self.broker)
+            self.db.on_outbox_write = relay.wake
+            self.background("relay", relay.run)
+            self.broker.start()
         self.ready_when("postgres", self._database_answers)
         await self.server.start()
         await self.server.health.look()
@@ -118,6 +157,7 @@ class Runtime(Generic[S]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for close in reversed(self._closers):
             await close()
+        await self.broker.stop()
         for peer in self._peers.values():
             await peer.close()
         await self.db.close()
@@ -155,10 +195,16 @@ def run(
     configure_logs(name, settings.log_level)
     if command == "migrate":
         _migrate(settings, metadata, migrations)
-    elif command == "serve":
-        uvloop.run(_serve(name, settings, compose, refusals))
-    else:
-        uvloop.run(_once(name, settings, commands[command], refusals))
+        return
+    if command == "serve" and not settings.nats_url.get_secret_value():
+        raise SystemExit("LUMI_NATS_URL is needed to serve: events would never leave the outbox")
+    try:
+        if command == "serve":
+            uvloop.run(_serve(name, settings, compose, refusals))
+        else:
+            uvloop.run(_once(name, settings, commands[command], refusals))
+    except (ContractError, PortTaken, LookupError) as fault:
+        raise SystemExit(f"cannot start: {fault}") from None
 
 
 def _migrate(settings: Settings, metadata: "MetaData", folder: Path) -> None:

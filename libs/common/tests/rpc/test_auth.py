@@ -1,11 +1,15 @@
+import grpc
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from lumi.identity.v1 import auth_pb2, auth_pb2_grpc
 
 from libs.common.tests.rpc.refusals import refused
 from lumi_common.errors import Unauthenticated, Unavailable
 from lumi_common.principal import Principal
 from lumi_common.rpc.auth import TokenSigner, TokenVerifier, public_jwk
+from lumi_common.rpc.channel import PeerChannel
+from lumi_common.rpc.jwks import keys_of
 
 USER = Principal("user", "cuser", "csession", frozenset({"orders.read", "orders.cancel"}), stepped_up_until=1_100)
 
@@ -166,3 +170,21 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(ask, bearer):
     for header in ("Bearer garbage", "Basic dXNlcjpwYXNz", "Bearer"):
         async with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
             await ask("Say", metadata=(("authorization", header),))
+
+
+async def test_keys_are_asked_of_identity(world):
+    class Identity(auth_pb2_grpc.AuthServiceServicer):
+        async def GetJwks(self, request, context):
+            return auth_pb2.Jwks(keys=[auth_pb2.Jwk(**key) for key in (await world.keys())["keys"]])
+
+    server = grpc.aio.server()
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(Identity(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    identity = PeerChannel("identity", f"127.0.0.1:{port}", caller="orders", tls=None)
+
+    verifier = TokenVerifier(keys_of(identity), clock=lambda: world.now)
+    assert await verifier.verify(world.token()) == USER
+
+    await identity.close()
+    await server.stop(0)

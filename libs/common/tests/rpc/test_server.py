@@ -7,6 +7,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from libs.common.tests.rpc.echo import METHOD, SayRequest, stubs
 from libs.common.tests.rpc.refusals import refused
+from lumi_common.rpc.server import PortTaken
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ async def _answer(call):
 
 
 async def test_a_taken_port_is_a_clear_error(server, start_server):
-    with pytest.raises(RuntimeError, match="another process may hold the port"):
+    with pytest.raises(PortTaken, match="another process may hold the port"):
         await start_server(public_address=f"127.0.0.1:{server.public_port}")
 
 
@@ -103,9 +104,9 @@ async def test_more_calls_at_once_than_allowed_are_refused(start_server):
 
 async def test_a_request_that_is_too_large_is_refused(start_server):
     server = await start_server(max_message_bytes=1024)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.public_port}") as channel:
-        async with refused("RESOURCE_EXHAUSTED"):
-            await channel.unary_unary(f"/{METHOD}/Say")(b"x" * 2048)
+    address = f"127.0.0.1:{server.public_port}"
+    async with grpc.aio.insecure_channel(address) as channel, refused("RESOURCE_EXHAUSTED"):
+        await channel.unary_unary(f"/{METHOD}/Say")(b"x" * 2048)
 
 
 @pytest.mark.parametrize("on", [True, False])

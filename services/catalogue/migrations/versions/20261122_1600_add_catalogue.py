@@ -15,9 +15,7 @@ STAMPS = """
 def upgrade() -> None:
     op.execute("create type catalogue.product_status as enum ('DRAFT', 'ACTIVE', 'ARCHIVED')")
     op.execute("create type catalogue.inventory_policy as enum ('TRACK', 'CONTINUE', 'DENY')")
-    op.execute(
-        "create type catalogue.stock_reservation_state as enum ('HELD', 'COMMITTED', 'RELEASED', 'EXPIRED')"
-    )
+    op.execute("create type catalogue.stock_reservation_state as enum ('HELD', 'COMMITTED', 'RELEASED', 'EXPIRED')")
     _products()
     _stock()
     _categories()

@@ -12,8 +12,7 @@ def upgrade() -> None:
     create_common_tables("orders")
     op.execute("create type orders.cart_status as enum ('ACTIVE', 'CHECKED_OUT', 'ABANDONED')")
     op.execute(
-        "create type orders.order_status as enum "
-        "('PENDING', 'PAID', 'FULFILLED', 'SHIPPED', 'DELIVERED', 'CANCELLED')"
+        "create type orders.order_status as enum ('PENDING', 'PAID', 'FULFILLED', 'SHIPPED', 'DELIVERED', 'CANCELLED')"
     )
     create_carts()
     create_orders()
@@ -40,9 +39,7 @@ def create_carts() -> None:
     op.execute("create index carts_session_id_idx on orders.carts (session_id)")
     op.execute("create index carts_status_updated_at_idx on orders.carts (status, updated_at)")
     for column in ("user_id", "session_id"):
-        op.execute(
-            f"create unique index carts_active_{column}_key on orders.carts ({column}) where status = 'ACTIVE'"
-        )
+        op.execute(f"create unique index carts_active_{column}_key on orders.carts ({column}) where status = 'ACTIVE'")
     op.execute("""
         create table orders.cart_items (
             id text collate "C" not null,
@@ -130,7 +127,8 @@ def create_orders() -> None:
                 references orders.orders (id) on delete cascade,
             constraint order_items_quantity_check check (quantity > 0),
             constraint order_items_amounts_check check (
-                discount_amount between 0 and total_amount and tax_amount >= 0)
+                discount_amount >= 0 and tax_amount >= 0 and total_amount >= 0
+                and total_amount = unit_price * quantity - discount_amount + tax_amount)
         )""")
     for column in ("order_id", "product_id", "product_variant_id"):
         op.execute(f"create index order_items_{column}_idx on orders.order_items ({column})")
@@ -165,6 +163,7 @@ def create_checkouts() -> None:
             attempts integer not null default 0,
             next_attempt_at timestamptz not null,
             error text,
+            coupon_code text,
             provider text,
             principal text collate "C",
             request_id text collate "C",
@@ -179,9 +178,7 @@ def create_checkouts() -> None:
             constraint checkouts_step_check check (step in ('RESERVE', 'PAY', 'UNDO'))
         )""")
     op.execute("create index checkouts_next_attempt_at_idx on orders.checkouts (next_attempt_at)")
-    op.execute(
-        "create unique index checkouts_principal_request_id_key on orders.checkouts (principal, request_id)"
-    )
+    op.execute("create unique index checkouts_principal_request_id_key on orders.checkouts (principal, request_id)")
 
 
 def downgrade() -> None:

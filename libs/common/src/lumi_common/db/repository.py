@@ -37,6 +37,7 @@ class Repository(Generic[E]):
     missing: ClassVar[str] = Reason.NOT_FOUND
 
     _names: ClassVar[tuple[str, ...]]
+    _enums: ClassVar[tuple[tuple[str, type[Any]], ...]]
     _get: ClassVar[Statement]
     _get_with_deleted: ClassVar[Statement]
     _lock: ClassVar[Statement]
@@ -51,6 +52,8 @@ class Repository(Generic[E]):
         super().__init_subclass__()
         table, aggregate, common = cls.aggregate.table, cls.aggregate, cls.common
         cls._names = tuple(field.name for field in fields(cls.entity) if field.name in table.c)
+        kinds = ((name, getattr(table.c[name].type, "enum_class", None)) for name in cls._names)
+        cls._enums = tuple((name, kind) for name, kind in kinds if kind is not None)
         cls._get = Statement(cls._one(live(table)))
         cls._get_with_deleted = Statement(cls._one(live(table, include_deleted=True)))
         cls._lock = Statement(cls._one(live(table)).with_for_update())
@@ -74,7 +77,10 @@ class Repository(Generic[E]):
     @classmethod
     def row(cls, row: Row) -> E:
         """The dataclass of a row that has the entity's columns."""
-        made: E = cls.entity(**{name: row[name] for name in cls._names})
+        values = {name: row[name] for name in cls._names}
+        for name, kind in cls._enums:
+            values[name] = kind(values[name])
+        made: E = cls.entity(**values)
         return made
 
     async def find(self, id: str, *, owner: str | None = None, include_deleted: bool = False) -> E | None:

@@ -22,6 +22,10 @@ Options = list[tuple[str, int | str]]
 _log = getLogger(__name__)
 
 
+class PortTaken(Exception):
+    """An address cannot be bound."""
+
+
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method of a port in one table, found in one look-up; what is not in it is UNIMPLEMENTED."""
 
@@ -88,7 +92,7 @@ class RpcServer:
             self._internal_methods.by_path[path] = self._internal.wrap(policy, handler)
 
     async def start(self) -> None:
-        """Bind both ports and serve; raises RuntimeError when one is taken."""
+        """Bind both ports and serve; raises PortTaken."""
         settings = self._settings
         options = _options(settings)
         public = grpc.aio.server(handlers=(self._public_methods,), options=options)
@@ -139,7 +143,7 @@ def _bind(server: Any, address: str, credentials: Any) -> int:
             return int(server.add_insecure_port(address))
         return int(server.add_secure_port(address, credentials))
     except RuntimeError as error:
-        raise RuntimeError(f"{address} cannot be bound: another process may hold the port") from error
+        raise PortTaken(f"{address} cannot be bound: another process may hold the port") from error
 
 
 def _public_credentials(settings: Settings) -> Any:

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n lumi/catalogue/v1/category.proto\x12\x11lumi.catalogue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xc2\x02\n\x08\x43\x61tegory\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x30\n\x04slug\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x18\xc8\x01\x32\x18^[a-z0-9]+(-[a-z0-9]+)*$\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x88\'\x12,\n\tparent_id\x18\x05 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12\x1d\n\x08position\x18\x06 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"o\n\x15\x43reateCategoryRequest\x12\x35\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1b.lumi.catalogue.v1.CategoryB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"8\n\x12GetCategoryRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\x82\x01\n\x15ListCategoriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12,\n\tparent_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\"b\n\x16ListCategoriesResponse\x12/\n\ncategories\x18\x01 \x03(\x0b\x32\x1b.lumi.catalogue.v1.Category\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9e\x03\n\x0f\x43\x61tegoryService\x12\x88\x01\n\x0e\x43reateCategory\x12(.lumi.catalogue.v1.CreateCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"/\x8a\xb5\x18\x12\"\x10\x63\x61tegories.write\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/categories:\x01*\x12w\n\x0bGetCategory\x12%.lumi.catalogue.v1.GetCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"$\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/categories/{id}\x12\x86\x01\n\x0eListCategories\x12(.lumi.catalogue.v1.ListCategoriesRequest\x1a).lumi.catalogue.v1.ListCategoriesResponse\"\x1f\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categoriesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n lumi/catalogue/v1/category.proto\x12\x11lumi.catalogue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xca\x02\n\x08\x43\x61tegory\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x04name\x18\x02 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12\x30\n\x04slug\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x18\xc8\x01\x32\x18^[a-z0-9]+(-[a-z0-9]+)*$\x12!\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xbaH\tr\x07\x18\x88\'\xba\x01\x01\x00\x12,\n\tparent_id\x18\x05 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12\x1d\n\x08position\x18\x06 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"o\n\x15\x43reateCategoryRequest\x12\x35\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1b.lumi.catalogue.v1.CategoryB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"8\n\x12GetCategoryRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\x86\x01\n\x15ListCategoriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12,\n\tparent_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\"b\n\x16ListCategoriesResponse\x12/\n\ncategories\x18\x01 \x03(\x0b\x32\x1b.lumi.catalogue.v1.Category\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9e\x03\n\x0f\x43\x61tegoryService\x12\x88\x01\n\x0e\x43reateCategory\x12(.lumi.catalogue.v1.CreateCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"/\x8a\xb5\x18\x12\"\x10\x63\x61tegories.write\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/categories:\x01*\x12w\n\x0bGetCategory\x12%.lumi.catalogue.v1.GetCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"$\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/categories/{id}\x12\x86\x01\n\x0eListCategories\x12(.lumi.catalogue.v1.ListCategoriesRequest\x1a).lumi.catalogue.v1.ListCategoriesResponse\"\x1f\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categoriesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,11 +39,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATEGORY'].fields_by_name['id']._loaded_options = None
   _globals['_CATEGORY'].fields_by_name['id']._serialized_options = b'\342A\001\003'
   _globals['_CATEGORY'].fields_by_name['name']._loaded_options = None
-  _globals['_CATEGORY'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_CATEGORY'].fields_by_name['name']._serialized_options = b'\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_CATEGORY'].fields_by_name['slug']._loaded_options = None
   _globals['_CATEGORY'].fields_by_name['slug']._serialized_options = b'\272H\037r\035\030\310\0012\030^[a-z0-9]+(-[a-z0-9]+)*$'
   _globals['_CATEGORY'].fields_by_name['description']._loaded_options = None
-  _globals['_CATEGORY'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\210\''
+  _globals['_CATEGORY'].fields_by_name['description']._serialized_options = b'\272H\tr\007\030\210\'\272\001\001\000'
   _globals['_CATEGORY'].fields_by_name['parent_id']._loaded_options = None
   _globals['_CATEGORY'].fields_by_name['parent_id']._serialized_options = b'\272H\026r\0212\017^c[a-z0-9]{24}$\330\001\001'
   _globals['_CATEGORY'].fields_by_name['position']._loaded_options = None
@@ -61,7 +61,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTCATEGORIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTCATEGORIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['parent_id']._loaded_options = None
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['parent_id']._serialized_options = b'\272H\026r\0212\017^c[a-z0-9]{24}$\330\001\001'
   _globals['_CATEGORYSERVICE'].methods_by_name['CreateCategory']._loaded_options = None
@@ -71,15 +71,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATEGORYSERVICE'].methods_by_name['ListCategories']._loaded_options = None
   _globals['_CATEGORYSERVICE'].methods_by_name['ListCategories']._serialized_options = b'\220\002\001\212\265\030\002\010\001\202\323\344\223\002\020\022\016/v1/categories'
   _globals['_CATEGORY']._serialized_start=211
-  _globals['_CATEGORY']._serialized_end=533
-  _globals['_CREATECATEGORYREQUEST']._serialized_start=535
-  _globals['_CREATECATEGORYREQUEST']._serialized_end=646
-  _globals['_GETCATEGORYREQUEST']._serialized_start=648
-  _globals['_GETCATEGORYREQUEST']._serialized_end=704
-  _globals['_LISTCATEGORIESREQUEST']._serialized_start=707
-  _globals['_LISTCATEGORIESREQUEST']._serialized_end=837
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=839
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=937
-  _globals['_CATEGORYSERVICE']._serialized_start=940
-  _globals['_CATEGORYSERVICE']._serialized_end=1354
+  _globals['_CATEGORY']._serialized_end=541
+  _globals['_CREATECATEGORYREQUEST']._serialized_start=543
+  _globals['_CREATECATEGORYREQUEST']._serialized_end=654
+  _globals['_GETCATEGORYREQUEST']._serialized_start=656
+  _globals['_GETCATEGORYREQUEST']._serialized_end=712
+  _globals['_LISTCATEGORIESREQUEST']._serialized_start=715
+  _globals['_LISTCATEGORIESREQUEST']._serialized_end=849
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=851
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=949
+  _globals['_CATEGORYSERVICE']._serialized_start=952
+  _globals['_CATEGORYSERVICE']._serialized_end=1366
 # @@protoc_insertion_point(module_scope)

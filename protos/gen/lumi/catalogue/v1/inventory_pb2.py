@@ -30,7 +30,7 @@ from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lumi/catalogue/v1/inventory.proto\x12\x11lumi.catalogue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1clumi/common/v1/options.proto\"\xae\x02\n\tInventory\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1a\n\x12product_variant_id\x18\x02 \x01(\t\x12\x1a\n\x12quantity_available\x18\x03 \x01(\x05\x12\x19\n\x11quantity_reserved\x18\x04 \x01(\x05\x12\x18\n\x10quantity_on_hand\x18\x05 \x01(\x05\x12 \n\x13low_stock_threshold\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\tB\x16\n\x14_low_stock_threshold\"I\n\x13GetInventoryRequest\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\xc7\x01\n\x16\x41\x64justInventoryRequest\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12%\n\x05\x64\x65lta\x18\x02 \x01(\x05\x42\x16\xbaH\x13\x1a\x11\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01\x38\x00\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x8b\x02\n\x13SetInventoryRequest\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12%\n\x10quantity_on_hand\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12-\n\x13low_stock_threshold\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00H\x00\x88\x01\x01\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x16\n\x14_low_stock_threshold\"\x9a\x01\n\x13ReserveStockRequest\x12(\n\x08order_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x38\n\x05lines\x18\x02 \x03(\x0b\x32\x1c.lumi.catalogue.v1.StockLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\tStockLine\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x01\"\x89\x01\n\x14ReserveStockResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12.\n\x05lines\x18\x02 \x03(\x0b\x32\x1f.lumi.catalogue.v1.ReservedLine\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x01\n\x0cReservedLine\x12\x1a\n\x12product_variant_id\x18\x01 \x01(\t\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12&\n\nunit_price\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rproduct_title\x18\x05 \x01(\t\x12\x15\n\rvariant_title\x18\x06 \x01(\t\x12\x0b\n\x03sku\x18\x07 \x01(\t\x12+\n\nattributes\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"e\n\x18\x43ommitReservationRequest\x12(\n\x08order_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"f\n\x19ReleaseReservationRequest\x12(\n\x08order_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x0bReservation\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x31\n\x05lines\x18\x02 \x03(\x0b\x32\".lumi.catalogue.v1.ReservationLine\"x\n\x0fReservationLine\x12\x1a\n\x12product_variant_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.lumi.catalogue.v1.StockReservationState*\xd4\x01\n\x15StockReservationState\x12\'\n#STOCK_RESERVATION_STATE_UNSPECIFIED\x10\x00\x12 \n\x1cSTOCK_RESERVATION_STATE_HELD\x10\x01\x12%\n!STOCK_RESERVATION_STATE_COMMITTED\x10\x02\x12$\n STOCK_RESERVATION_STATE_RELEASED\x10\x03\x12#\n\x1fSTOCK_RESERVATION_STATE_EXPIRED\x10\x04\x32\xe1\x06\n\x10InventoryService\x12\xa0\x01\n\x0cGetInventory\x12&.lumi.catalogue.v1.GetInventoryRequest\x1a\x1c.lumi.catalogue.v1.Inventory\"J\x90\x02\x01\x8a\xb5\x18\x10\"\x0einventory.read\x82\xd3\xe4\x93\x02-\x12+/v1/variants/{product_variant_id}/inventory\x12\xaf\x01\n\x0f\x41\x64justInventory\x12).lumi.catalogue.v1.AdjustInventoryRequest\x1a\x1c.lumi.catalogue.v1.Inventory\"S\x8a\xb5\x18\x12\"\x10inventory.adjust\x82\xd3\xe4\x93\x02\x37\"2/v1/variants/{product_variant_id}/inventory:adjust:\x01*\x12\xa6\x01\n\x0cSetInventory\x12&.lumi.catalogue.v1.SetInventoryRequest\x1a\x1c.lumi.catalogue.v1.Inventory\"P\x8a\xb5\x18\x12\"\x10inventory.adjust\x82\xd3\xe4\x93\x02\x34\"//v1/variants/{product_variant_id}/inventory:set:\x01*\x12m\n\x0cReserveStock\x12&.lumi.catalogue.v1.ReserveStockRequest\x1a\'.lumi.catalogue.v1.ReserveStockResponse\"\x0c\x8a\xb5\x18\x08*\x06orders\x12n\n\x11\x43ommitReservation\x12+.lumi.catalogue.v1.CommitReservationRequest\x1a\x1e.lumi.catalogue.v1.Reservation\"\x0c\x8a\xb5\x18\x08*\x06orders\x12p\n\x12ReleaseReservation\x12,.lumi.catalogue.v1.ReleaseReservationRequest\x1a\x1e.lumi.catalogue.v1.Reservation\"\x0c\x8a\xb5\x18\x08*\x06ordersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lumi/catalogue/v1/inventory.proto\x12\x11lumi.catalogue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1clumi/common/v1/options.proto\"\xae\x02\n\tInventory\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1a\n\x12product_variant_id\x18\x02 \x01(\t\x12\x1a\n\x12quantity_available\x18\x03 \x01(\x05\x12\x19\n\x11quantity_reserved\x18\x04 \x01(\x05\x12\x18\n\x10quantity_on_hand\x18\x05 \x01(\x05\x12 \n\x13low_stock_threshold\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\tB\x16\n\x14_low_stock_threshold\"I\n\x13GetInventoryRequest\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\xcf\x01\n\x16\x41\x64justInventoryRequest\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12%\n\x05\x64\x65lta\x18\x02 \x01(\x05\x42\x16\xbaH\x13\x1a\x11\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01\x38\x00\x12\x1e\n\x06reason\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12\x19\n\x04\x65tag\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x93\x02\n\x13SetInventoryRequest\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12%\n\x10quantity_on_hand\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1e\n\x06reason\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12-\n\x13low_stock_threshold\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00H\x00\x88\x01\x01\x12\x19\n\x04\x65tag\x18\x05 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x16\n\x14_low_stock_threshold\"\x9a\x01\n\x13ReserveStockRequest\x12(\n\x08order_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x38\n\x05lines\x18\x02 \x03(\x0b\x32\x1c.lumi.catalogue.v1.StockLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\tStockLine\x12\x32\n\x12product_variant_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x01\"\x89\x01\n\x14ReserveStockResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12.\n\x05lines\x18\x02 \x03(\x0b\x32\x1f.lumi.catalogue.v1.ReservedLine\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x01\n\x0cReservedLine\x12\x1a\n\x12product_variant_id\x18\x01 \x01(\t\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12&\n\nunit_price\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rproduct_title\x18\x05 \x01(\t\x12\x15\n\rvariant_title\x18\x06 \x01(\t\x12\x0b\n\x03sku\x18\x07 \x01(\t\x12+\n\nattributes\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"e\n\x18\x43ommitReservationRequest\x12(\n\x08order_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"f\n\x19ReleaseReservationRequest\x12(\n\x08order_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x0bReservation\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x31\n\x05lines\x18\x02 \x03(\x0b\x32\".lumi.catalogue.v1.ReservationLine\"x\n\x0fReservationLine\x12\x1a\n\x12product_variant_id\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x05\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.lumi.catalogue.v1.StockReservationState*\xd4\x01\n\x15StockReservationState\x12\'\n#STOCK_RESERVATION_STATE_UNSPECIFIED\x10\x00\x12 \n\x1cSTOCK_RESERVATION_STATE_HELD\x10\x01\x12%\n!STOCK_RESERVATION_STATE_COMMITTED\x10\x02\x12$\n STOCK_RESERVATION_STATE_RELEASED\x10\x03\x12#\n\x1fSTOCK_RESERVATION_STATE_EXPIRED\x10\x04\x32\xe1\x06\n\x10InventoryService\x12\xa0\x01\n\x0cGetInventory\x12&.lumi.catalogue.v1.GetInventoryRequest\x1a\x1c.lumi.catalogue.v1.Inventory\"J\x90\x02\x01\x8a\xb5\x18\x10\"\x0einventory.read\x82\xd3\xe4\x93\x02-\x12+/v1/variants/{product_variant_id}/inventory\x12\xaf\x01\n\x0f\x41\x64justInventory\x12).lumi.catalogue.v1.AdjustInventoryRequest\x1a\x1c.lumi.catalogue.v1.Inventory\"S\x8a\xb5\x18\x12\"\x10inventory.adjust\x82\xd3\xe4\x93\x02\x37\"2/v1/variants/{product_variant_id}/inventory:adjust:\x01*\x12\xa6\x01\n\x0cSetInventory\x12&.lumi.catalogue.v1.SetInventoryRequest\x1a\x1c.lumi.catalogue.v1.Inventory\"P\x8a\xb5\x18\x12\"\x10inventory.adjust\x82\xd3\xe4\x93\x02\x34\"//v1/variants/{product_variant_id}/inventory:set:\x01*\x12m\n\x0cReserveStock\x12&.lumi.catalogue.v1.ReserveStockRequest\x1a\'.lumi.catalogue.v1.ReserveStockResponse\"\x0c\x8a\xb5\x18\x08*\x06orders\x12n\n\x11\x43ommitReservation\x12+.lumi.catalogue.v1.CommitReservationRequest\x1a\x1e.lumi.catalogue.v1.Reservation\"\x0c\x8a\xb5\x18\x08*\x06orders\x12p\n\x12ReleaseReservation\x12,.lumi.catalogue.v1.ReleaseReservationRequest\x1a\x1e.lumi.catalogue.v1.Reservation\"\x0c\x8a\xb5\x18\x08*\x06ordersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,9 +44,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['delta']._loaded_options = None
   _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['delta']._serialized_options = b'\272H\023\032\021\030\300\204=(\300\373\302\377\377\377\377\377\377\0018\000'
   _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['reason']._loaded_options = None
-  _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ADJUSTINVENTORYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_SETINVENTORYREQUEST'].fields_by_name['product_variant_id']._loaded_options = None
@@ -54,11 +54,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETINVENTORYREQUEST'].fields_by_name['quantity_on_hand']._loaded_options = None
   _globals['_SETINVENTORYREQUEST'].fields_by_name['quantity_on_hand']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_SETINVENTORYREQUEST'].fields_by_name['reason']._loaded_options = None
-  _globals['_SETINVENTORYREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_SETINVENTORYREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_SETINVENTORYREQUEST'].fields_by_name['low_stock_threshold']._loaded_options = None
   _globals['_SETINVENTORYREQUEST'].fields_by_name['low_stock_threshold']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_SETINVENTORYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_SETINVENTORYREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_SETINVENTORYREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_SETINVENTORYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SETINVENTORYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_RESERVESTOCKREQUEST'].fields_by_name['order_id']._loaded_options = None
@@ -91,32 +91,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVENTORYSERVICE'].methods_by_name['CommitReservation']._serialized_options = b'\212\265\030\010*\006orders'
   _globals['_INVENTORYSERVICE'].methods_by_name['ReleaseReservation']._loaded_options = None
   _globals['_INVENTORYSERVICE'].methods_by_name['ReleaseReservation']._serialized_options = b'\212\265\030\010*\006orders'
-  _globals['_STOCKRESERVATIONSTATE']._serialized_start=2119
-  _globals['_STOCKRESERVATIONSTATE']._serialized_end=2331
+  _globals['_STOCKRESERVATIONSTATE']._serialized_start=2135
+  _globals['_STOCKRESERVATIONSTATE']._serialized_end=2347
   _globals['_INVENTORY']._serialized_start=234
   _globals['_INVENTORY']._serialized_end=536
   _globals['_GETINVENTORYREQUEST']._serialized_start=538
   _globals['_GETINVENTORYREQUEST']._serialized_end=611
   _globals['_ADJUSTINVENTORYREQUEST']._serialized_start=614
-  _globals['_ADJUSTINVENTORYREQUEST']._serialized_end=813
-  _globals['_SETINVENTORYREQUEST']._serialized_start=816
-  _globals['_SETINVENTORYREQUEST']._serialized_end=1083
-  _globals['_RESERVESTOCKREQUEST']._serialized_start=1086
-  _globals['_RESERVESTOCKREQUEST']._serialized_end=1240
-  _globals['_STOCKLINE']._serialized_start=1242
-  _globals['_STOCKLINE']._serialized_end=1336
-  _globals['_RESERVESTOCKRESPONSE']._serialized_start=1339
-  _globals['_RESERVESTOCKRESPONSE']._serialized_end=1476
-  _globals['_RESERVEDLINE']._serialized_start=1479
-  _globals['_RESERVEDLINE']._serialized_end=1703
-  _globals['_COMMITRESERVATIONREQUEST']._serialized_start=1705
-  _globals['_COMMITRESERVATIONREQUEST']._serialized_end=1806
-  _globals['_RELEASERESERVATIONREQUEST']._serialized_start=1808
-  _globals['_RELEASERESERVATIONREQUEST']._serialized_end=1910
-  _globals['_RESERVATION']._serialized_start=1912
-  _globals['_RESERVATION']._serialized_end=1994
-  _globals['_RESERVATIONLINE']._serialized_start=1996
-  _globals['_RESERVATIONLINE']._serialized_end=2116
-  _globals['_INVENTORYSERVICE']._serialized_start=2334
-  _globals['_INVENTORYSERVICE']._serialized_end=3199
+  _globals['_ADJUSTINVENTORYREQUEST']._serialized_end=821
+  _globals['_SETINVENTORYREQUEST']._serialized_start=824
+  _globals['_SETINVENTORYREQUEST']._serialized_end=1099
+  _globals['_RESERVESTOCKREQUEST']._serialized_start=1102
+  _globals['_RESERVESTOCKREQUEST']._serialized_end=1256
+  _globals['_STOCKLINE']._serialized_start=1258
+  _globals['_STOCKLINE']._serialized_end=1352
+  _globals['_RESERVESTOCKRESPONSE']._serialized_start=1355
+  _globals['_RESERVESTOCKRESPONSE']._serialized_end=1492
+  _globals['_RESERVEDLINE']._serialized_start=1495
+  _globals['_RESERVEDLINE']._serialized_end=1719
+  _globals['_COMMITRESERVATIONREQUEST']._serialized_start=1721
+  _globals['_COMMITRESERVATIONREQUEST']._serialized_end=1822
+  _globals['_RELEASERESERVATIONREQUEST']._serialized_start=1824
+  _globals['_RELEASERESERVATIONREQUEST']._serialized_end=1926
+  _globals['_RESERVATION']._serialized_start=1928
+  _globals['_RESERVATION']._serialized_end=2010
+  _globals['_RESERVATIONLINE']._serialized_start=2012
+  _globals['_RESERVATIONLINE']._serialized_end=2132
+  _globals['_INVENTORYSERVICE']._serialized_start=2350
+  _globals['_INVENTORYSERVICE']._serialized_end=3215
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clumi/common/v1/address.proto\x12\x0elumi.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\x86\x02\n\rPostalAddress\x12\x1d\n\tfull_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12-\n\x05phone\x18\x02 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^\\+[1-9][0-9]{6,14}$\xd8\x01\x01\x12\x19\n\x05line1\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x05line2\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x04\x63ity\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x16\n\x05state\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1e\n\x0bpostal_code\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\x12\"\n\x07\x63ountry\x18\x08 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clumi/common/v1/address.proto\x12\x0elumi.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9e\x02\n\rPostalAddress\x12!\n\tfull_name\x18\x01 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12-\n\x05phone\x18\x02 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^\\+[1-9][0-9]{6,14}$\xd8\x01\x01\x12\x1d\n\x05line1\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12\x1b\n\x05line2\x18\x04 \x01(\tB\x0c\xbaH\tr\x07\x18\xc8\x01\xba\x01\x01\x00\x12\x1b\n\x04\x63ity\x18\x05 \x01(\tB\r\xbaH\nr\x08\x10\x01\x18\x64\xba\x01\x01\x00\x12\x1a\n\x05state\x18\x06 \x01(\tB\x0b\xbaH\x08r\x06\x18\x64\xba\x01\x01\x00\x12\"\n\x0bpostal_code\x18\x07 \x01(\tB\r\xbaH\nr\x08\x10\x01\x18\x14\xba\x01\x01\x00\x12\"\n\x07\x63ountry\x18\x08 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,21 +33,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.common.v1.address_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POSTALADDRESS'].fields_by_name['full_name']._loaded_options = None
-  _globals['_POSTALADDRESS'].fields_by_name['full_name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_POSTALADDRESS'].fields_by_name['full_name']._serialized_options = b'\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_POSTALADDRESS'].fields_by_name['phone']._loaded_options = None
   _globals['_POSTALADDRESS'].fields_by_name['phone']._serialized_options = b'\272H\033r\0262\024^\\+[1-9][0-9]{6,14}$\330\001\001'
   _globals['_POSTALADDRESS'].fields_by_name['line1']._loaded_options = None
-  _globals['_POSTALADDRESS'].fields_by_name['line1']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_POSTALADDRESS'].fields_by_name['line1']._serialized_options = b'\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_POSTALADDRESS'].fields_by_name['line2']._loaded_options = None
-  _globals['_POSTALADDRESS'].fields_by_name['line2']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_POSTALADDRESS'].fields_by_name['line2']._serialized_options = b'\272H\tr\007\030\310\001\272\001\001\000'
   _globals['_POSTALADDRESS'].fields_by_name['city']._loaded_options = None
-  _globals['_POSTALADDRESS'].fields_by_name['city']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_POSTALADDRESS'].fields_by_name['city']._serialized_options = b'\272H\nr\010\020\001\030d\272\001\001\000'
   _globals['_POSTALADDRESS'].fields_by_name['state']._loaded_options = None
-  _globals['_POSTALADDRESS'].fields_by_name['state']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_POSTALADDRESS'].fields_by_name['state']._serialized_options = b'\272H\010r\006\030d\272\001\001\000'
   _globals['_POSTALADDRESS'].fields_by_name['postal_code']._loaded_options = None
-  _globals['_POSTALADDRESS'].fields_by_name['postal_code']._serialized_options = b'\272H\006r\004\020\001\030\024'
+  _globals['_POSTALADDRESS'].fields_by_name['postal_code']._serialized_options = b'\272H\nr\010\020\001\030\024\272\001\001\000'
   _globals['_POSTALADDRESS'].fields_by_name['country']._loaded_options = None
   _globals['_POSTALADDRESS'].fields_by_name['country']._serialized_options = b'\272H\016r\0142\n^[A-Z]{2}$'
   _globals['_POSTALADDRESS']._serialized_start=78
-  _globals['_POSTALADDRESS']._serialized_end=340
+  _globals['_POSTALADDRESS']._serialized_end=364
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/identity/v1/access.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xac\x01\n\x04Role\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x13\n\x0bpermissions\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x01\n\nPermission\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x14\x45\x66\x66\x65\x63tivePermissions\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x13\n\x0bpermissions\x18\x03 \x03(\t\"4\n\x0eGetRoleRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"O\n\x10ListRolesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"S\n\x11ListRolesResponse\x12%\n\x05roles\x18\x01 \x03(\x0b\x32\x16.lumi.identity.v1.Role\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"U\n\x16ListPermissionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"e\n\x17ListPermissionsResponse\x12\x31\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x1c.lumi.identity.v1.Permission\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x11\x41ssignRoleRequest\x12\'\n\x07user_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\'\n\x07role_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x88\x01\n\x13UnassignRoleRequest\x12\'\n\x07user_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\'\n\x07role_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"I\n\x1eGetEffectivePermissionsRequest\x12\'\n\x07user_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$2\x92\x07\n\rAccessService\x12n\n\x07GetRole\x12 .lumi.identity.v1.GetRoleRequest\x1a\x16.lumi.identity.v1.Role\")\x90\x02\x01\x8a\xb5\x18\x0c\"\nroles.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/roles/{id}\x12z\n\tListRoles\x12\".lumi.identity.v1.ListRolesRequest\x1a#.lumi.identity.v1.ListRolesResponse\"$\x90\x02\x01\x8a\xb5\x18\x0c\"\nroles.read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/roles\x12\x92\x01\n\x0fListPermissions\x12(.lumi.identity.v1.ListPermissionsRequest\x1a).lumi.identity.v1.ListPermissionsResponse\"*\x90\x02\x01\x8a\xb5\x18\x0c\"\nroles.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/permissions\x12\xa1\x01\n\nAssignRole\x12#.lumi.identity.v1.AssignRoleRequest\x1a&.lumi.identity.v1.EffectivePermissions\"F\x8a\xb5\x18\r\"\x0broles.write\x82\xd3\xe4\x93\x02/\"*/v1/users/{user_id}/roles/{role_id}:assign:\x01*\x12\xa7\x01\n\x0cUnassignRole\x12%.lumi.identity.v1.UnassignRoleRequest\x1a&.lumi.identity.v1.EffectivePermissions\"H\x8a\xb5\x18\r\"\x0broles.write\x82\xd3\xe4\x93\x02\x31\",/v1/users/{user_id}/roles/{role_id}:unassign:\x01*\x12\xb1\x01\n\x17GetEffectivePermissions\x12\x30.lumi.identity.v1.GetEffectivePermissionsRequest\x1a&.lumi.identity.v1.EffectivePermissions\"<\x90\x02\x01\x8a\xb5\x18\x0e\"\nusers.read0\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/users/{user_id}/permissionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/identity/v1/access.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xac\x01\n\x04Role\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x13\n\x0bpermissions\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x01\n\nPermission\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x14\x45\x66\x66\x65\x63tivePermissions\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x13\n\x0bpermissions\x18\x03 \x03(\t\"4\n\x0eGetRoleRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"S\n\x10ListRolesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\"S\n\x11ListRolesResponse\x12%\n\x05roles\x18\x01 \x03(\x0b\x32\x16.lumi.identity.v1.Role\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x16ListPermissionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\"e\n\x17ListPermissionsResponse\x12\x31\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x1c.lumi.identity.v1.Permission\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x11\x41ssignRoleRequest\x12\'\n\x07user_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\'\n\x07role_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x88\x01\n\x13UnassignRoleRequest\x12\'\n\x07user_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\'\n\x07role_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"I\n\x1eGetEffectivePermissionsRequest\x12\'\n\x07user_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$2\x92\x07\n\rAccessService\x12n\n\x07GetRole\x12 .lumi.identity.v1.GetRoleRequest\x1a\x16.lumi.identity.v1.Role\")\x90\x02\x01\x8a\xb5\x18\x0c\"\nroles.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/roles/{id}\x12z\n\tListRoles\x12\".lumi.identity.v1.ListRolesRequest\x1a#.lumi.identity.v1.ListRolesResponse\"$\x90\x02\x01\x8a\xb5\x18\x0c\"\nroles.read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/roles\x12\x92\x01\n\x0fListPermissions\x12(.lumi.identity.v1.ListPermissionsRequest\x1a).lumi.identity.v1.ListPermissionsResponse\"*\x90\x02\x01\x8a\xb5\x18\x0c\"\nroles.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/permissions\x12\xa1\x01\n\nAssignRole\x12#.lumi.identity.v1.AssignRoleRequest\x1a&.lumi.identity.v1.EffectivePermissions\"F\x8a\xb5\x18\r\"\x0broles.write\x82\xd3\xe4\x93\x02/\"*/v1/users/{user_id}/roles/{role_id}:assign:\x01*\x12\xa7\x01\n\x0cUnassignRole\x12%.lumi.identity.v1.UnassignRoleRequest\x1a&.lumi.identity.v1.EffectivePermissions\"H\x8a\xb5\x18\r\"\x0broles.write\x82\xd3\xe4\x93\x02\x31\",/v1/users/{user_id}/roles/{role_id}:unassign:\x01*\x12\xb1\x01\n\x17GetEffectivePermissions\x12\x30.lumi.identity.v1.GetEffectivePermissionsRequest\x1a&.lumi.identity.v1.EffectivePermissions\"<\x90\x02\x01\x8a\xb5\x18\x0e\"\nusers.read0\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/users/{user_id}/permissionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,11 +40,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTROLESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTROLESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTROLESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTROLESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTROLESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_LISTPERMISSIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTPERMISSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTPERMISSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTPERMISSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTPERMISSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_ASSIGNROLEREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_ASSIGNROLEREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
   _globals['_ASSIGNROLEREQUEST'].fields_by_name['role_id']._loaded_options = None
@@ -80,19 +80,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETROLEREQUEST']._serialized_start=584
   _globals['_GETROLEREQUEST']._serialized_end=636
   _globals['_LISTROLESREQUEST']._serialized_start=638
-  _globals['_LISTROLESREQUEST']._serialized_end=717
-  _globals['_LISTROLESRESPONSE']._serialized_start=719
-  _globals['_LISTROLESRESPONSE']._serialized_end=802
-  _globals['_LISTPERMISSIONSREQUEST']._serialized_start=804
-  _globals['_LISTPERMISSIONSREQUEST']._serialized_end=889
-  _globals['_LISTPERMISSIONSRESPONSE']._serialized_start=891
-  _globals['_LISTPERMISSIONSRESPONSE']._serialized_end=992
-  _globals['_ASSIGNROLEREQUEST']._serialized_start=995
-  _globals['_ASSIGNROLEREQUEST']._serialized_end=1129
-  _globals['_UNASSIGNROLEREQUEST']._serialized_start=1132
-  _globals['_UNASSIGNROLEREQUEST']._serialized_end=1268
-  _globals['_GETEFFECTIVEPERMISSIONSREQUEST']._serialized_start=1270
-  _globals['_GETEFFECTIVEPERMISSIONSREQUEST']._serialized_end=1343
-  _globals['_ACCESSSERVICE']._serialized_start=1346
-  _globals['_ACCESSSERVICE']._serialized_end=2260
+  _globals['_LISTROLESREQUEST']._serialized_end=721
+  _globals['_LISTROLESRESPONSE']._serialized_start=723
+  _globals['_LISTROLESRESPONSE']._serialized_end=806
+  _globals['_LISTPERMISSIONSREQUEST']._serialized_start=808
+  _globals['_LISTPERMISSIONSREQUEST']._serialized_end=897
+  _globals['_LISTPERMISSIONSRESPONSE']._serialized_start=899
+  _globals['_LISTPERMISSIONSRESPONSE']._serialized_end=1000
+  _globals['_ASSIGNROLEREQUEST']._serialized_start=1003
+  _globals['_ASSIGNROLEREQUEST']._serialized_end=1137
+  _globals['_UNASSIGNROLEREQUEST']._serialized_start=1140
+  _globals['_UNASSIGNROLEREQUEST']._serialized_end=1276
+  _globals['_GETEFFECTIVEPERMISSIONSREQUEST']._serialized_start=1278
+  _globals['_GETEFFECTIVEPERMISSIONSREQUEST']._serialized_end=1351
+  _globals['_ACCESSSERVICE']._serialized_start=1354
+  _globals['_ACCESSSERVICE']._serialized_end=2268
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ from lumi.common.v1 import address_pb2 as lumi_dot_common_dot_v1_dot_address__pb
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elumi/identity/v1/address.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/address.proto\x1a\x1clumi/common/v1/options.proto\"\x89\x02\n\x07\x41\x64\x64ress\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x05label\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x0epostal_address\x18\x04 \x01(\x0b\x32\x1d.lumi.common.v1.PostalAddress\x12\x18\n\nis_default\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"7\n\x11GetAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"S\n\x14ListAddressesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"^\n\x15ListAddressesResponse\x12,\n\taddresses\x18\x01 \x03(\x0b\x32\x19.lumi.identity.v1.Address\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x14\x43reateAddressRequest\x12\x83\x01\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x19.lumi.identity.v1.AddressBW\xbaHT\xba\x01N\n\x16\x61\x64\x64ress.postal_address\x12\x1apostal_address is required\x1a\x18has(this.postal_address)\xc8\x01\x01\x12\x14\n\x0cmake_default\x18\x02 \x01(\x08\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xa6\x02\n\x14UpdateAddressRequest\x12x\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x19.lumi.identity.v1.AddressBL\xbaHI\xba\x01\x43\n\naddress.id\x12\x11id must be a cuid\x1a\"this.id.matches(\'^c[a-z0-9]{24}$\')\xc8\x01\x01\x12s\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskBB\xbaH?\xba\x01<\n\x10update_mask.size\x12\x10\x61t most 10 paths\x1a\x16size(this.paths) <= 10\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"[\n\x14\x44\x65leteAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"_\n\x18SetDefaultAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"d\n\x15ResolveAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\'\n\x07user_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$2\xef\x06\n\x0e\x41\x64\x64ressService\x12s\n\nGetAddress\x12#.lumi.identity.v1.GetAddressRequest\x1a\x19.lumi.identity.v1.Address\"%\x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/addresses/{id}\x12\x82\x01\n\rListAddresses\x12&.lumi.identity.v1.ListAddressesRequest\x1a\'.lumi.identity.v1.ListAddressesResponse\" \x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/addresses\x12t\n\rCreateAddress\x12&.lumi.identity.v1.CreateAddressRequest\x1a\x19.lumi.identity.v1.Address\" \x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/addresses:\x01*\x12\x81\x01\n\rUpdateAddress\x12&.lumi.identity.v1.UpdateAddressRequest\x1a\x19.lumi.identity.v1.Address\"-\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x1f\x32\x1a/v1/addresses/{address.id}:\x01*\x12s\n\rDeleteAddress\x12&.lumi.identity.v1.DeleteAddressRequest\x1a\x16.google.protobuf.Empty\"\"\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x14*\x12/v1/addresses/{id}\x12\x8c\x01\n\x11SetDefaultAddress\x12*.lumi.identity.v1.SetDefaultAddressRequest\x1a\x19.lumi.identity.v1.Address\"0\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/addresses/{id}:setDefault:\x01*\x12\x65\n\x0eResolveAddress\x12\'.lumi.identity.v1.ResolveAddressRequest\x1a\x19.lumi.identity.v1.Address\"\x0f\x90\x02\x01\x8a\xb5\x18\x08*\x06ordersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elumi/identity/v1/address.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/address.proto\x1a\x1clumi/common/v1/options.proto\"\x8d\x02\n\x07\x41\x64\x64ress\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x05label\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18\x64\xba\x01\x01\x00\x12\x35\n\x0epostal_address\x18\x04 \x01(\x0b\x32\x1d.lumi.common.v1.PostalAddress\x12\x18\n\nis_default\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"7\n\x11GetAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"W\n\x14ListAddressesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\"^\n\x15ListAddressesResponse\x12,\n\taddresses\x18\x01 \x03(\x0b\x32\x19.lumi.identity.v1.Address\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x14\x43reateAddressRequest\x12\x83\x01\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x19.lumi.identity.v1.AddressBW\xbaHT\xba\x01N\n\x16\x61\x64\x64ress.postal_address\x12\x1apostal_address is required\x1a\x18has(this.postal_address)\xc8\x01\x01\x12\x14\n\x0cmake_default\x18\x02 \x01(\x08\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xef\x02\n\x14UpdateAddressRequest\x12x\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x19.lumi.identity.v1.AddressBL\xbaHI\xba\x01\x43\n\naddress.id\x12\x11id must be a cuid\x1a\"this.id.matches(\'^c[a-z0-9]{24}$\')\xc8\x01\x01\x12\xbb\x01\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x89\x01\xbaH\x85\x01\xba\x01\x81\x01\n\x10update_mask.size\x12*at most 10 paths of at most 100 characters\x1a\x41size(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"[\n\x14\x44\x65leteAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"_\n\x18SetDefaultAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"d\n\x15ResolveAddressRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\'\n\x07user_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$2\xef\x06\n\x0e\x41\x64\x64ressService\x12s\n\nGetAddress\x12#.lumi.identity.v1.GetAddressRequest\x1a\x19.lumi.identity.v1.Address\"%\x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/addresses/{id}\x12\x82\x01\n\rListAddresses\x12&.lumi.identity.v1.ListAddressesRequest\x1a\'.lumi.identity.v1.ListAddressesResponse\" \x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/addresses\x12t\n\rCreateAddress\x12&.lumi.identity.v1.CreateAddressRequest\x1a\x19.lumi.identity.v1.Address\" \x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x12\"\r/v1/addresses:\x01*\x12\x81\x01\n\rUpdateAddress\x12&.lumi.identity.v1.UpdateAddressRequest\x1a\x19.lumi.identity.v1.Address\"-\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x1f\x32\x1a/v1/addresses/{address.id}:\x01*\x12s\n\rDeleteAddress\x12&.lumi.identity.v1.DeleteAddressRequest\x1a\x16.google.protobuf.Empty\"\"\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x14*\x12/v1/addresses/{id}\x12\x8c\x01\n\x11SetDefaultAddress\x12*.lumi.identity.v1.SetDefaultAddressRequest\x1a\x19.lumi.identity.v1.Address\"0\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/addresses/{id}:setDefault:\x01*\x12\x65\n\x0eResolveAddress\x12\'.lumi.identity.v1.ResolveAddressRequest\x1a\x19.lumi.identity.v1.Address\"\x0f\x90\x02\x01\x8a\xb5\x18\x08*\x06ordersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDRESS'].fields_by_name['user_id']._loaded_options = None
   _globals['_ADDRESS'].fields_by_name['user_id']._serialized_options = b'\342A\001\003'
   _globals['_ADDRESS'].fields_by_name['label']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['label']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_ADDRESS'].fields_by_name['label']._serialized_options = b'\272H\010r\006\030d\272\001\001\000'
   _globals['_ADDRESS'].fields_by_name['is_default']._loaded_options = None
   _globals['_ADDRESS'].fields_by_name['is_default']._serialized_options = b'\342A\001\003'
   _globals['_ADDRESS'].fields_by_name['create_time']._loaded_options = None
@@ -56,7 +56,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTADDRESSESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTADDRESSESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTADDRESSESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTADDRESSESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTADDRESSESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_CREATEADDRESSREQUEST'].fields_by_name['address']._loaded_options = None
   _globals['_CREATEADDRESSREQUEST'].fields_by_name['address']._serialized_options = b'\272HT\272\001N\n\026address.postal_address\022\032postal_address is required\032\030has(this.postal_address)\310\001\001'
   _globals['_CREATEADDRESSREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -64,7 +64,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEADDRESSREQUEST'].fields_by_name['address']._loaded_options = None
   _globals['_UPDATEADDRESSREQUEST'].fields_by_name['address']._serialized_options = b'\272HI\272\001C\n\naddress.id\022\021id must be a cuid\032\"this.id.matches(\'^c[a-z0-9]{24}$\')\310\001\001'
   _globals['_UPDATEADDRESSREQUEST'].fields_by_name['update_mask']._loaded_options = None
-  _globals['_UPDATEADDRESSREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H?\272\001<\n\020update_mask.size\022\020at most 10 paths\032\026size(this.paths) <= 10'
+  _globals['_UPDATEADDRESSREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\205\001\272\001\201\001\n\020update_mask.size\022*at most 10 paths of at most 100 characters\032Asize(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)'
   _globals['_UPDATEADDRESSREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATEADDRESSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_DELETEADDRESSREQUEST'].fields_by_name['id']._loaded_options = None
@@ -94,23 +94,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDRESSSERVICE'].methods_by_name['ResolveAddress']._loaded_options = None
   _globals['_ADDRESSSERVICE'].methods_by_name['ResolveAddress']._serialized_options = b'\220\002\001\212\265\030\010*\006orders'
   _globals['_ADDRESS']._serialized_start=301
-  _globals['_ADDRESS']._serialized_end=566
-  _globals['_GETADDRESSREQUEST']._serialized_start=568
-  _globals['_GETADDRESSREQUEST']._serialized_end=623
-  _globals['_LISTADDRESSESREQUEST']._serialized_start=625
-  _globals['_LISTADDRESSESREQUEST']._serialized_end=708
-  _globals['_LISTADDRESSESRESPONSE']._serialized_start=710
-  _globals['_LISTADDRESSESRESPONSE']._serialized_end=804
-  _globals['_CREATEADDRESSREQUEST']._serialized_start=807
-  _globals['_CREATEADDRESSREQUEST']._serialized_end=1018
-  _globals['_UPDATEADDRESSREQUEST']._serialized_start=1021
-  _globals['_UPDATEADDRESSREQUEST']._serialized_end=1315
-  _globals['_DELETEADDRESSREQUEST']._serialized_start=1317
-  _globals['_DELETEADDRESSREQUEST']._serialized_end=1408
-  _globals['_SETDEFAULTADDRESSREQUEST']._serialized_start=1410
-  _globals['_SETDEFAULTADDRESSREQUEST']._serialized_end=1505
-  _globals['_RESOLVEADDRESSREQUEST']._serialized_start=1507
-  _globals['_RESOLVEADDRESSREQUEST']._serialized_end=1607
-  _globals['_ADDRESSSERVICE']._serialized_start=1610
-  _globals['_ADDRESSSERVICE']._serialized_end=2489
+  _globals['_ADDRESS']._serialized_end=570
+  _globals['_GETADDRESSREQUEST']._serialized_start=572
+  _globals['_GETADDRESSREQUEST']._serialized_end=627
+  _globals['_LISTADDRESSESREQUEST']._serialized_start=629
+  _globals['_LISTADDRESSESREQUEST']._serialized_end=716
+  _globals['_LISTADDRESSESRESPONSE']._serialized_start=718
+  _globals['_LISTADDRESSESRESPONSE']._serialized_end=812
+  _globals['_CREATEADDRESSREQUEST']._serialized_start=815
+  _globals['_CREATEADDRESSREQUEST']._serialized_end=1026
+  _globals['_UPDATEADDRESSREQUEST']._serialized_start=1029
+  _globals['_UPDATEADDRESSREQUEST']._serialized_end=1396
+  _globals['_DELETEADDRESSREQUEST']._serialized_start=1398
+  _globals['_DELETEADDRESSREQUEST']._serialized_end=1489
+  _globals['_SETDEFAULTADDRESSREQUEST']._serialized_start=1491
+  _globals['_SETDEFAULTADDRESSREQUEST']._serialized_end=1586
+  _globals['_RESOLVEADDRESSREQUEST']._serialized_start=1588
+  _globals['_RESOLVEADDRESSREQUEST']._serialized_end=1688
+  _globals['_ADDRESSSERVICE']._serialized_start=1691
+  _globals['_ADDRESSSERVICE']._serialized_end=2570
 # @@protoc_insertion_point(module_scope)

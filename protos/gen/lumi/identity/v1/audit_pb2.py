@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clumi/identity/v1/audit.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\x98\x02\n\x08\x41uditLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nactor_type\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x11\n\tentity_id\x18\x06 \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nip_address\x18\t \x01(\t\x12\x12\n\nuser_agent\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf2\x01\n\x14ListAuditLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12*\n\x07user_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12@\n\x06\x61\x63tion\x18\x04 \x01(\tB0\xbaH-r(2&^[a-z][a-z_]{0,49}\\.[a-z][a-z_]{0,49}$\xd8\x01\x01\x12/\n\x06\x65ntity\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x17\x32\x15^[A-Z][A-Za-z]{0,49}$\xd8\x01\x01\"`\n\x15ListAuditLogsResponse\x12.\n\naudit_logs\x18\x01 \x03(\x0b\x32\x1a.lumi.identity.v1.AuditLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x12GetAuditLogRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\xa3\x01\n\x18GetEntityTimelineRequest\x12,\n\x06\x65ntity\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Z][A-Za-z]{0,49}$\x12\x1c\n\tentity_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"d\n\x19GetEntityTimelineResponse\x12.\n\naudit_logs\x18\x01 \x03(\x0b\x32\x1a.lumi.identity.v1.AuditLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbd\x03\n\x0c\x41uditService\x12\x8a\x01\n\rListAuditLogs\x12&.lumi.identity.v1.ListAuditLogsRequest\x1a\'.lumi.identity.v1.ListAuditLogsResponse\"(\x90\x02\x01\x8a\xb5\x18\x0c\"\naudit.read\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/auditLogs\x12~\n\x0bGetAuditLog\x12$.lumi.identity.v1.GetAuditLogRequest\x1a\x1a.lumi.identity.v1.AuditLog\"-\x90\x02\x01\x8a\xb5\x18\x0c\"\naudit.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/auditLogs/{id}\x12\x9f\x01\n\x11GetEntityTimeline\x12*.lumi.identity.v1.GetEntityTimelineRequest\x1a+.lumi.identity.v1.GetEntityTimelineResponse\"1\x90\x02\x01\x8a\xb5\x18\x0c\"\naudit.read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/auditLogs:timelineb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clumi/identity/v1/audit.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\x98\x02\n\x08\x41uditLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\nactor_type\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x11\n\tentity_id\x18\x06 \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nip_address\x18\t \x01(\t\x12\x12\n\nuser_agent\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf6\x01\n\x14ListAuditLogsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12*\n\x07user_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12@\n\x06\x61\x63tion\x18\x04 \x01(\tB0\xbaH-r(2&^[a-z][a-z_]{0,49}\\.[a-z][a-z_]{0,49}$\xd8\x01\x01\x12/\n\x06\x65ntity\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x17\x32\x15^[A-Z][A-Za-z]{0,49}$\xd8\x01\x01\"`\n\x15ListAuditLogsResponse\x12.\n\naudit_logs\x18\x01 \x03(\x0b\x32\x1a.lumi.identity.v1.AuditLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x12GetAuditLogRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\xab\x01\n\x18GetEntityTimelineRequest\x12,\n\x06\x65ntity\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Z][A-Za-z]{0,49}$\x12 \n\tentity_id\x18\x02 \x01(\tB\r\xbaH\nr\x08\x10\x01\x18\x64\xba\x01\x01\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x04 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\"d\n\x19GetEntityTimelineResponse\x12.\n\naudit_logs\x18\x01 \x03(\x0b\x32\x1a.lumi.identity.v1.AuditLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbd\x03\n\x0c\x41uditService\x12\x8a\x01\n\rListAuditLogs\x12&.lumi.identity.v1.ListAuditLogsRequest\x1a\'.lumi.identity.v1.ListAuditLogsResponse\"(\x90\x02\x01\x8a\xb5\x18\x0c\"\naudit.read\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/auditLogs\x12~\n\x0bGetAuditLog\x12$.lumi.identity.v1.GetAuditLogRequest\x1a\x1a.lumi.identity.v1.AuditLog\"-\x90\x02\x01\x8a\xb5\x18\x0c\"\naudit.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/auditLogs/{id}\x12\x9f\x01\n\x11GetEntityTimeline\x12*.lumi.identity.v1.GetEntityTimelineRequest\x1a+.lumi.identity.v1.GetEntityTimelineResponse\"1\x90\x02\x01\x8a\xb5\x18\x0c\"\naudit.read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/auditLogs:timelineb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\026r\0212\017^c[a-z0-9]{24}$\330\001\001'
   _globals['_LISTAUDITLOGSREQUEST'].fields_by_name['action']._loaded_options = None
@@ -51,11 +51,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['entity']._loaded_options = None
   _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['entity']._serialized_options = b'\272H\031r\0272\025^[A-Z][A-Za-z]{0,49}$'
   _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['entity_id']._loaded_options = None
-  _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['entity_id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['entity_id']._serialized_options = b'\272H\nr\010\020\001\030d\272\001\001\000'
   _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_GETENTITYTIMELINEREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditLogs']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditLogs']._serialized_options = b'\220\002\001\212\265\030\014\"\naudit.read\202\323\344\223\002\017\022\r/v1/auditLogs'
   _globals['_AUDITSERVICE'].methods_by_name['GetAuditLog']._loaded_options = None
@@ -65,15 +65,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITLOG']._serialized_start=203
   _globals['_AUDITLOG']._serialized_end=483
   _globals['_LISTAUDITLOGSREQUEST']._serialized_start=486
-  _globals['_LISTAUDITLOGSREQUEST']._serialized_end=728
-  _globals['_LISTAUDITLOGSRESPONSE']._serialized_start=730
-  _globals['_LISTAUDITLOGSRESPONSE']._serialized_end=826
-  _globals['_GETAUDITLOGREQUEST']._serialized_start=828
-  _globals['_GETAUDITLOGREQUEST']._serialized_end=884
-  _globals['_GETENTITYTIMELINEREQUEST']._serialized_start=887
-  _globals['_GETENTITYTIMELINEREQUEST']._serialized_end=1050
-  _globals['_GETENTITYTIMELINERESPONSE']._serialized_start=1052
-  _globals['_GETENTITYTIMELINERESPONSE']._serialized_end=1152
-  _globals['_AUDITSERVICE']._serialized_start=1155
-  _globals['_AUDITSERVICE']._serialized_end=1600
+  _globals['_LISTAUDITLOGSREQUEST']._serialized_end=732
+  _globals['_LISTAUDITLOGSRESPONSE']._serialized_start=734
+  _globals['_LISTAUDITLOGSRESPONSE']._serialized_end=830
+  _globals['_GETAUDITLOGREQUEST']._serialized_start=832
+  _globals['_GETAUDITLOGREQUEST']._serialized_end=888
+  _globals['_GETENTITYTIMELINEREQUEST']._serialized_start=891
+  _globals['_GETENTITYTIMELINEREQUEST']._serialized_end=1062
+  _globals['_GETENTITYTIMELINERESPONSE']._serialized_start=1064
+  _globals['_GETENTITYTIMELINERESPONSE']._serialized_end=1164
+  _globals['_AUDITSERVICE']._serialized_start=1167
+  _globals['_AUDITSERVICE']._serialized_end=1612
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb
 from lumi.identity.v1 import user_pb2 as lumi_dot_identity_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blumi/identity/v1/auth.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\x1a\x1blumi/identity/v1/user.proto\"\xb3\x01\n\rSignUpRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\n\x18\x80\x02\x12\x1b\n\nfirst_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\tlast_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12-\n\x05phone\x18\x05 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^\\+[1-9][0-9]{6,14}$\xd8\x01\x01\"j\n\rSignInRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xfe\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1d\n\x0b\x66ingerprint\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"`\n\x0eSignInResponse\x12(\n\x06tokens\x18\x01 \x01(\x0b\x32\x18.lumi.identity.v1.Tokens\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x16.lumi.identity.v1.User\";\n\x13RefreshTokenRequest\x12$\n\rrefresh_token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"@\n\x14RefreshTokenResponse\x12(\n\x06tokens\x18\x01 \x01(\x0b\x32\x18.lumi.identity.v1.Tokens\"\xd0\x01\n\x06Tokens\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12<\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12=\n\x19refresh_token_expire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsession_id\x18\x05 \x01(\t\"1\n\x0eSignOutRequest\x12\x1f\n\nrequest_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x10\n\x0eGetJwksRequest\"+\n\x04Jwks\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.lumi.identity.v1.Jwk\"Q\n\x03Jwk\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\x0b\n\x03kid\x18\x04 \x01(\t\x12\x0b\n\x03use\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t2\xc0\x06\n\x0b\x41uthService\x12\xcf\x01\n\x06SignUp\x12\x1f.lumi.identity.v1.SignUpRequest\x1a\x16.lumi.identity.v1.User\"\x8b\x01\x8a\xb5\x18\x02\x08\x01\x92\xb5\x18\x62the request holds a password, whose digest may be kept in users only; a repeat answers EMAIL_TAKEN\x98\xb5\x18\x98u\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signUp:\x01*\x12\xae\x01\n\x06SignIn\x12\x1f.lumi.identity.v1.SignInRequest\x1a .lumi.identity.v1.SignInResponse\"a\x8a\xb5\x18\x02\x08\x01\x92\xb5\x18\x38the answer holds tokens; a repeat starts another session\x98\xb5\x18\x98u\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signIn:\x01*\x12\xd5\x01\n\x0cRefreshToken\x12%.lumi.identity.v1.RefreshTokenRequest\x1a&.lumi.identity.v1.RefreshTokenResponse\"v\x8a\xb5\x18\x02\x08\x01\x92\xb5\x18Lthe answer holds tokens; a repeat within ten seconds gets the same successor\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:refreshToken:\x01*\x12h\n\x07SignOut\x12 .lumi.identity.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"#\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:signOut:\x01*\x12l\n\x07GetJwks\x12 .lumi.identity.v1.GetJwksRequest\x1a\x16.lumi.identity.v1.Jwks\"\'\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blumi/identity/v1/auth.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\x1a\x1blumi/identity/v1/user.proto\"\xbf\x01\n\rSignUpRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xbaH\x0br\t\x10\n\x18\x80\x02\xba\x01\x01\x00\x12\x1f\n\nfirst_name\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18\x64\xba\x01\x01\x00\x12\x1e\n\tlast_name\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x18\x64\xba\x01\x01\x00\x12-\n\x05phone\x18\x05 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^\\+[1-9][0-9]{6,14}$\xd8\x01\x01\"v\n\rSignInRequest\x12\x1d\n\x05\x65mail\x18\x01 \x01(\tB\x0e\xbaH\x0br\t\x10\x03\x18\xfe\x01\xba\x01\x01\x00\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xbaH\x0br\t\x10\x01\x18\x80\x02\xba\x01\x01\x00\x12!\n\x0b\x66ingerprint\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xc8\x01\xba\x01\x01\x00\"`\n\x0eSignInResponse\x12(\n\x06tokens\x18\x01 \x01(\x0b\x32\x18.lumi.identity.v1.Tokens\x12$\n\x04user\x18\x02 \x01(\x0b\x32\x16.lumi.identity.v1.User\"?\n\x13RefreshTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\"@\n\x14RefreshTokenResponse\x12(\n\x06tokens\x18\x01 \x01(\x0b\x32\x18.lumi.identity.v1.Tokens\"\xd0\x01\n\x06Tokens\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12<\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12=\n\x19refresh_token_expire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsession_id\x18\x05 \x01(\t\"1\n\x0eSignOutRequest\x12\x1f\n\nrequest_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x10\n\x0eGetJwksRequest\"+\n\x04Jwks\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.lumi.identity.v1.Jwk\"Q\n\x03Jwk\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\x0b\n\x03kid\x18\x04 \x01(\t\x12\x0b\n\x03use\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t2\xc0\x06\n\x0b\x41uthService\x12\xcf\x01\n\x06SignUp\x12\x1f.lumi.identity.v1.SignUpRequest\x1a\x16.lumi.identity.v1.User\"\x8b\x01\x8a\xb5\x18\x02\x08\x01\x92\xb5\x18\x62the request holds a password, whose digest may be kept in users only; a repeat answers EMAIL_TAKEN\x98\xb5\x18\x98u\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signUp:\x01*\x12\xae\x01\n\x06SignIn\x12\x1f.lumi.identity.v1.SignInRequest\x1a .lumi.identity.v1.SignInResponse\"a\x8a\xb5\x18\x02\x08\x01\x92\xb5\x18\x38the answer holds tokens; a repeat starts another session\x98\xb5\x18\x98u\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:signIn:\x01*\x12\xd5\x01\n\x0cRefreshToken\x12%.lumi.identity.v1.RefreshTokenRequest\x1a&.lumi.identity.v1.RefreshTokenResponse\"v\x8a\xb5\x18\x02\x08\x01\x92\xb5\x18Lthe answer holds tokens; a repeat within ten seconds gets the same successor\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:refreshToken:\x01*\x12h\n\x07SignOut\x12 .lumi.identity.v1.SignOutRequest\x1a\x16.google.protobuf.Empty\"#\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:signOut:\x01*\x12l\n\x07GetJwks\x12 .lumi.identity.v1.GetJwksRequest\x1a\x16.lumi.identity.v1.Jwks\"\'\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,21 +40,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNUPREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_SIGNUPREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\030\376\001`\001'
   _globals['_SIGNUPREQUEST'].fields_by_name['password']._loaded_options = None
-  _globals['_SIGNUPREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\007r\005\020\n\030\200\002'
+  _globals['_SIGNUPREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\013r\t\020\n\030\200\002\272\001\001\000'
   _globals['_SIGNUPREQUEST'].fields_by_name['first_name']._loaded_options = None
-  _globals['_SIGNUPREQUEST'].fields_by_name['first_name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SIGNUPREQUEST'].fields_by_name['first_name']._serialized_options = b'\272H\010r\006\030d\272\001\001\000'
   _globals['_SIGNUPREQUEST'].fields_by_name['last_name']._loaded_options = None
-  _globals['_SIGNUPREQUEST'].fields_by_name['last_name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SIGNUPREQUEST'].fields_by_name['last_name']._serialized_options = b'\272H\010r\006\030d\272\001\001\000'
   _globals['_SIGNUPREQUEST'].fields_by_name['phone']._loaded_options = None
   _globals['_SIGNUPREQUEST'].fields_by_name['phone']._serialized_options = b'\272H\033r\0262\024^\\+[1-9][0-9]{6,14}$\330\001\001'
   _globals['_SIGNINREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_SIGNINREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\020\003\030\376\001'
+  _globals['_SIGNINREQUEST'].fields_by_name['email']._serialized_options = b'\272H\013r\t\020\003\030\376\001\272\001\001\000'
   _globals['_SIGNINREQUEST'].fields_by_name['password']._loaded_options = None
-  _globals['_SIGNINREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\007r\005\020\001\030\200\002'
+  _globals['_SIGNINREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\013r\t\020\001\030\200\002\272\001\001\000'
   _globals['_SIGNINREQUEST'].fields_by_name['fingerprint']._loaded_options = None
-  _globals['_SIGNINREQUEST'].fields_by_name['fingerprint']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_SIGNINREQUEST'].fields_by_name['fingerprint']._serialized_options = b'\272H\tr\007\030\310\001\272\001\001\000'
   _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._loaded_options = None
-  _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001\272H\007r\005\020\001\030\310\001'
+  _globals['_REFRESHTOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_TOKENS'].fields_by_name['access_token']._loaded_options = None
   _globals['_TOKENS'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
   _globals['_TOKENS'].fields_by_name['refresh_token']._loaded_options = None
@@ -72,25 +72,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\220\002\001\212\265\030\002\010\001\202\323\344\223\002\030\022\026/.well-known/jwks.json'
   _globals['_SIGNUPREQUEST']._serialized_start=230
-  _globals['_SIGNUPREQUEST']._serialized_end=409
-  _globals['_SIGNINREQUEST']._serialized_start=411
-  _globals['_SIGNINREQUEST']._serialized_end=517
-  _globals['_SIGNINRESPONSE']._serialized_start=519
-  _globals['_SIGNINRESPONSE']._serialized_end=615
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=617
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=676
-  _globals['_REFRESHTOKENRESPONSE']._serialized_start=678
-  _globals['_REFRESHTOKENRESPONSE']._serialized_end=742
-  _globals['_TOKENS']._serialized_start=745
-  _globals['_TOKENS']._serialized_end=953
-  _globals['_SIGNOUTREQUEST']._serialized_start=955
-  _globals['_SIGNOUTREQUEST']._serialized_end=1004
-  _globals['_GETJWKSREQUEST']._serialized_start=1006
-  _globals['_GETJWKSREQUEST']._serialized_end=1022
-  _globals['_JWKS']._serialized_start=1024
-  _globals['_JWKS']._serialized_end=1067
-  _globals['_JWK']._serialized_start=1069
-  _globals['_JWK']._serialized_end=1150
-  _globals['_AUTHSERVICE']._serialized_start=1153
-  _globals['_AUTHSERVICE']._serialized_end=1985
+  _globals['_SIGNUPREQUEST']._serialized_end=421
+  _globals['_SIGNINREQUEST']._serialized_start=423
+  _globals['_SIGNINREQUEST']._serialized_end=541
+  _globals['_SIGNINRESPONSE']._serialized_start=543
+  _globals['_SIGNINRESPONSE']._serialized_end=639
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=641
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=704
+  _globals['_REFRESHTOKENRESPONSE']._serialized_start=706
+  _globals['_REFRESHTOKENRESPONSE']._serialized_end=770
+  _globals['_TOKENS']._serialized_start=773
+  _globals['_TOKENS']._serialized_end=981
+  _globals['_SIGNOUTREQUEST']._serialized_start=983
+  _globals['_SIGNOUTREQUEST']._serialized_end=1032
+  _globals['_GETJWKSREQUEST']._serialized_start=1034
+  _globals['_GETJWKSREQUEST']._serialized_end=1050
+  _globals['_JWKS']._serialized_start=1052
+  _globals['_JWKS']._serialized_end=1095
+  _globals['_JWK']._serialized_start=1097
+  _globals['_JWK']._serialized_end=1178
+  _globals['_AUTHSERVICE']._serialized_start=1181
+  _globals['_AUTHSERVICE']._serialized_end=2013
 # @@protoc_insertion_point(module_scope)

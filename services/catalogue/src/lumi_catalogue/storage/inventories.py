@@ -15,7 +15,7 @@ _of_variant = _i.product_variant_id == bindparam("id", type_=Text)
 
 
 class InventoryRepository(Repository[Inventory]):
-    """Stock by its variant: `find`, `get` and `lock` take the variant's id."""
+    """Stock by its own id; callers know it by its variant, and use the functions below."""
 
     aggregate, common, entity = INVENTORY, common, Inventory
 
@@ -43,7 +43,7 @@ _saved = INVENTORY.change(
         quantity_available=_to("quantity_available"),
         low_stock_threshold=_to("low_stock_threshold"),
         version=_i.version + 1,
-        updated_at=bindparam("now", type_=_i.updated_at.type),
+        updated_at=func.now(),
     )
 )
 _delta, _reason = bindparam("delta", type_=Integer), bindparam("reason", type_=Text)
@@ -61,3 +61,37 @@ _SAVE = recorded(
         .cte("moved")
     ],
 )
+
+
+async def get(on: Executor, variant_id: str) -> Inventory:
+    """The stock of a variant; raises NotFound."""
+    row = await on.fetchrow(_GET, id=variant_id)
+    if row is None:
+        raise InventoryRepository.not_found(variant_id)
+    return Inventory(*row)
+
+
+async def lock(on: Executor, variant_id: str) -> tuple[Inventory, str]:
+    """The stock of a variant, held until the transaction ends, and its product's policy; raises NotFound."""
+    row = await on.fetchrow(_LOCK, id=variant_id)
+    if row is None:
+        raise InventoryRepository.not_found(variant_id)
+    *counters, policy = row
+    return Inventory(*counters), policy
+
+
+async def save(on: Executor, inventory: Inventory, action: str, *, delta: int, reason: str) -> Inventory:
+    """Write locked stock whose on-hand quantity changed by `delta`, with the movement; the row as written."""
+    row = await on.fetchrow(
+        _SAVE,
+        id=inventory.id,
+        to_quantity_on_hand=inventory.quantity_on_hand,
+        to_quantity_available=inventory.quantity_available,
+        to_low_stock_threshold=inventory.low_stock_threshold,
+        action=action,
+        movement_id=cuid(),
+        delta=delta,
+        reason=reason,
+    )
+    assert row is not None, "the row is locked"
+    return InventoryRepository.row(row)

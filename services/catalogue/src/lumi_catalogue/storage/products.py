@@ -49,17 +49,17 @@ _CREATE = recorded(
 
 _categories = select(_link.category_id).where(_link.product_id == _p.id).order_by(_link.category_id)
 # In the order of Product's fields.
-_READ = live(products).with_only_columns(
+READ = live(products).with_only_columns(
     *(_p[name] for name in ProductRepository._names),
     func.array(_categories.scalar_subquery(), type_=ARRAY(Text)).label("category_ids"),
 )
 _seen = or_(_p.status == literal_column("'ACTIVE'"), bindparam("drafts", type_=Boolean))
-_BY_SLUG = Statement(_READ.where(_p.slug == bindparam("slug", type_=Text), _seen))
-_BY_ID = Statement(_READ.where(_p.id == bindparam("id", type_=Text), _seen))
+_BY_SLUG = Statement(READ.where(_p.slug == bindparam("slug", type_=Text), _seen))
+_BY_ID = Statement(READ.where(_p.id == bindparam("id", type_=Text), _seen))
 _HAS_VARIANTS = Statement(select(exists().where(product_variants.c.product_id == bindparam("id", type_=Text))))
 
 PRODUCTS = Listing(
-    _READ,
+    READ,
     _p.id,
     {
         "status": _p.status == bindparam("status", type_=_p.status.type),

@@ -78,7 +78,11 @@ _HELD_ALREADY = (
     select(
         func.jsonb_agg(
             func.jsonb_build_array(
-                _r.order_id, _r.product_variant_id, _r.quantity, cast(_r.state, Text), func.extract("epoch", _r.expires_at)
+                _r.order_id,
+                _r.product_variant_id,
+                _r.quantity,
+                cast(_r.state, Text),
+                func.extract("epoch", _r.expires_at),
             )
         )
     )
@@ -150,9 +154,7 @@ def _hold() -> Statement:
     return Statement(
         select(held.cte.c.order_id)
         .distinct()
-        .add_cte(
-            held.cte, counted, _told(held, call).cte("outbox"), _requests(call).cte("request")
-        ),
+        .add_cte(held.cte, counted, _told(held, call).cte("outbox"), _requests(call).cte("request")),
         writes_outbox=True,
     )
 
@@ -208,9 +210,7 @@ def _end(state: ReservationState, action: str, *, overdue: bool = False) -> Stat
     if overdue:
         open_ = open_.where(_r.expires_at <= bindparam("now", type_=timestamp))
     # Locked in the order in which a flush locks, so that neither waits for the other in a ring.
-    locked = (
-        open_.order_by(_r.product_variant_id).with_for_update(of=(stock_reservations, inventories)).cte("locked")
-    )
+    locked = open_.order_by(_r.product_variant_id).with_for_update(of=(stock_reservations, inventories)).cte("locked")
     ended = HOLD.change(
         update(stock_reservations).where(_r.id == locked.c.id).values(state=_state(state), updated_at=func.now()),
         action,
@@ -226,9 +226,7 @@ def _end(state: ReservationState, action: str, *, overdue: bool = False) -> Stat
             version=_i.version + 1,
         )
         # Sold once: a movement has its reservation's id.
-        sold = select(
-            line.id, line.product_variant_id, -line.quantity, literal_column("'sold'"), line.order_id
-        )
+        sold = select(line.id, line.product_variant_id, -line.quantity, literal_column("'sold'"), line.order_id)
         columns = ["id", "product_variant_id", "delta", "reason", "order_id"]
         parts = [insert(stock_movements).from_select(columns, sold).cte("sold")]
     else:
@@ -303,9 +301,7 @@ async def lock(
     return Stock(offer(row) for row in rows), held
 
 
-async def hold(
-    on: Executor, granted: Sequence[Granted], taken: Mapping[str, int], expires_at: datetime
-) -> set[str]:
+async def hold(on: Executor, granted: Sequence[Granted], taken: Mapping[str, int], expires_at: datetime) -> set[str]:
     """Write what has been granted; `taken` is its sum by variant. The orders written: those released before are not.
 
     When an order is missing from the answer the counters are wrong: roll back, and ask again without it.

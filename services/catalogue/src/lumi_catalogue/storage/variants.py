@@ -21,9 +21,7 @@ class VariantRepository(Repository[Variant]):
 
 
 _new = VARIANT.change(
-    insert(product_variants).values(
-        {name: bindparam(name, type_=_v[name].type) for name in VariantRepository._names}
-    ),
+    insert(product_variants).values({name: bindparam(name, type_=_v[name].type) for name in VariantRepository._names}),
     "product_variant.created",
 )
 _stocked = INVENTORY.change(

@@ -197,6 +197,4 @@ def _granted(asked: Asked, response: bytes) -> Granted:
 
 
 def _request_id_reused() -> InvalidArgument:
-    return InvalidArgument(
-        Reason.REQUEST_ID_REUSED, "this request_id was used with another body", field="request_id"
-    )
+    return InvalidArgument(Reason.REQUEST_ID_REUSED, "this request_id was used with another body", field="request_id")

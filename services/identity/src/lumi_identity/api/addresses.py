@@ -115,7 +115,7 @@ def _masked(request: UpdateAddressRequest) -> set[str]:
     """The fields to change: those of the mask, or those that are set where there is none."""
     given, paths = request.address, set(request.update_mask.paths)
     if not paths:
-        return {name for name in _SETTABLE if given.HasField("postal_address" if name == _SETTABLE[1] else name)}
+        return {field.name for field, _ in given.ListFields()} & set(_SETTABLE)
     unknown = sorted(paths.difference(_SETTABLE))
     if unknown:
         raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"{unknown[0]} cannot be set here", field="update_mask")

@@ -104,7 +104,7 @@ def address_to_proto(address: Address) -> address_pb2.Address:
     )
 
 
-def postal_columns(address: PostalAddress) -> dict[str, str | None]:
+def postal_columns(address: PostalAddress) -> dict[str, Any]:
     """The columns of an address that a PostalAddress fills; raises InvalidArgument for an unknown country."""
     return {
         "full_name": address.full_name,

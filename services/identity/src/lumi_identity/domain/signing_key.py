@@ -16,6 +16,8 @@ CACHE_LIFE = timedelta(seconds=60)
 LEAD = 2 * CACHE_LIFE
 # An old key stays published while a successor is made late and the last tokens that it signed run out.
 OVERLAP = timedelta(days=1)
+# The very first key begins in the past, for processes whose clocks are behind that of the one who made it.
+_SKEW = timedelta(minutes=1)
 _NONCE_BYTES = 12
 
 
@@ -46,7 +48,7 @@ def next_begins(keys: Iterable[SigningKey], now: datetime, life: timedelta) -> d
     """
     known = list(keys)
     if signing(known, now) is None:
-        return now
+        return now - _SKEW
     youngest = max(key.not_before for key in known)
     return now + LEAD if now >= youngest + life else None
 

@@ -45,8 +45,11 @@ class Keyring:
     async def refresh(self) -> None:
         """Read the keys, and make the next one when its time has come."""
         self._keys = await keys.published(self._database)
-        if self._next_begins() is None:
-            return
+        if self._next_begins() is not None:
+            await self._make_next()
+        self._signing_key()  # so that a key that cannot be decrypted is told of at the start
+
+    async def _make_next(self) -> None:
         async with self._database.transaction(Context.system("identity.keyring")) as tx:
             await one_at_a_time(tx, "keys")
             self._keys = await keys.published(tx)  # of several processes the first has made it
@@ -63,17 +66,20 @@ class Keyring:
 
     def sign(self, principal: Principal) -> tuple[str, int]:
         """An access token, and its expiry in Unix seconds."""
-        now = self._clock()
-        key = signing_key.signing(self._keys, now)
-        if key is None:
-            raise Unavailable(Reason.UNAVAILABLE, "there is no signing key at the moment")
-        signer = TokenSigner(self._open(key.private_key, key.kid), key.kid, self._ttl, self._issuer, self._audience)
-        return signer.sign(principal, now=now.timestamp())
+        key, private_key = self._signing_key()
+        signer = TokenSigner(private_key, key.kid, self._ttl, self._issuer, self._audience)
+        return signer.sign(principal, now=self._clock().timestamp())
 
     async def jwks(self) -> Jwks:
         """The key set: every key that signs, has signed, or is about to."""
         now = self._clock()
         return {"keys": [key.public_jwk for key in self._keys if key.retire_at > now]}
+
+    def _signing_key(self) -> tuple[SigningKey, Ed25519PrivateKey]:
+        key = signing_key.signing(self._keys, self._clock())
+        if key is None:
+            raise Unavailable(Reason.UNAVAILABLE, "there is no signing key at the moment")
+        return key, self._open(key.private_key, key.kid)
 
     def _next_begins(self) -> datetime | None:
         return signing_key.next_begins(self._keys, self._clock(), self._life)

@@ -34,21 +34,24 @@ class Offer:
 
     product_variant_id: str
     product_id: str
-    title: str
+    product_title: str
+    variant_title: str
+    sku: str
     unit_price: Decimal
+    compare_at_price: Decimal | None
     currency: str
     policy: InventoryPolicy
     available: int
-    sold: bool
+    sellable: bool
 
     def covers(self, quantity: int) -> bool:
-        """Whether an order of so many would go through at this moment."""
-        return self.sold and (self.policy is InventoryPolicy.CONTINUE or quantity <= self.available)
+        """Whether there are so many to be had at this moment."""
+        return self.policy is InventoryPolicy.CONTINUE or quantity <= self.available
 
 
 @dataclass(slots=True)
 class CartItem:
-    """So many of a variant, at the price it had when it was added."""
+    """So many of a variant, at the price it had when its quantity was last changed."""
 
     id: str
     product_variant_id: str
@@ -63,7 +66,10 @@ class CartItem:
 
 @dataclass(slots=True)
 class Cart:
-    """A cart with its items, in the order in which they were first added; one currency."""
+    """A cart with its items, in the order in which they were first added; one currency.
+
+    `placing` is the id of the order that is being placed from it at this moment, if one is.
+    """
 
     id: str
     user_id: str | None
@@ -76,6 +82,7 @@ class Cart:
     shipping_address: dict[str, Any] | None = None
     billing_address: dict[str, Any] | None = None
     version: int = 1
+    placing: str | None = None
     items: list[CartItem] = field(default_factory=list)
 
     @property
@@ -84,44 +91,48 @@ class Cart:
 
     @property
     def subtotal(self) -> Decimal:
-        """The items at the prices they had when they were added."""
+        """The items at the prices that were noted with them."""
         return sum((item.total for item in self.items), ZERO)
 
     def change(self, now: datetime, etag: str = "") -> None:
-        """Begin a change: raises Aborted for a stale etag, FailedPrecondition once the cart is no longer ACTIVE."""
-        if etag and etag != self.etag:
-            raise Aborted(Common.ETAG_MISMATCH, "the cart has changed: read it again", field="etag", cart=self.id)
-        self.expect_active()
+        """Begin a change: raises what `expect` does."""
+        self.expect(etag)
         self.updated_at = now
         self.version += 1
+
+    def expect(self, etag: str = "", field: str = "etag") -> None:
+        """Raise unless it may change: FailedPrecondition once it is closed or being placed, Aborted for a stale etag."""
+        self.expect_active()
+        if self.placing:
+            raise being_placed(self.placing)
+        if etag and etag != self.etag:
+            raise Aborted(Common.ETAG_MISMATCH, "the cart has changed: read it again", field=field, cart_id=self.id)
 
     def expect_active(self) -> None:
         """Raise FailedPrecondition once the cart has become an order or was given up."""
         if self.status is not CartStatus.ACTIVE:
-            raise FailedPrecondition(
-                Reason.CART_NOT_ACTIVE, "the cart is closed", cart=self.id, status=self.status
-            )
+            raise FailedPrecondition(Reason.CART_NOT_ACTIVE, "the cart is closed", cart_id=self.id, status=self.status)
 
     def add(self, offer: Offer, quantity: int) -> CartItem:
         """So many more of a variant; the item as it is then.
 
-        A quantity beyond what there is passes unless the policy is DENY: placing the order decides. An item that
-        is there already keeps its price.
+        A quantity beyond what there is passes unless the policy is DENY: placing the order decides. An empty cart
+        takes the currency of its first item.
         """
         if self.items and offer.currency != self.currency:
             raise FailedPrecondition(
-                Reason.CART_CURRENCY_MISMATCH,
+                Reason.CURRENCY_MISMATCH,
                 f"the cart is in {self.currency}",
-                cart=self.id,
-                variant=offer.product_variant_id,
+                product_variant_id=offer.product_variant_id,
+                currency=offer.currency,
             )
         item = self.find(offer.product_variant_id)
         self._expect(offer, quantity + (item.quantity if item else 0))
         if item:
-            item.quantity += quantity
+            item.quantity, item.unit_price = item.quantity + quantity, offer.unit_price
             return item
         if len(self.items) >= MAX_ITEMS:
-            raise FailedPrecondition(Reason.CART_FULL, f"a cart holds {MAX_ITEMS} items", cart=self.id)
+            raise FailedPrecondition(Reason.CART_FULL, "the cart holds no further line", limit=MAX_ITEMS)
         self.currency = offer.currency
         item = CartItem(cuid(), offer.product_variant_id, quantity, offer.unit_price, offer.currency)
         self.items.append(item)
@@ -130,14 +141,15 @@ class Cart:
     def set_quantity(self, offer: Offer, quantity: int) -> CartItem:
         """Exactly so many of a variant that is in the cart; raises NotFound when it is not."""
         item = self.get(offer.product_variant_id)
+        if offer.currency != item.currency:
+            raise FailedPrecondition(
+                Reason.CURRENCY_MISMATCH,
+                f"the cart is in {self.currency}",
+                product_variant_id=item.product_variant_id,
+                currency=offer.currency,
+            )
         self._expect(offer, quantity)
-        item.quantity = quantity
-        return item
-
-    def remove(self, product_variant_id: str) -> CartItem:
-        """Take a variant out; the item as it was, NotFound when it is not in the cart."""
-        item = self.get(product_variant_id)
-        self.items.remove(item)
+        item.quantity, item.unit_price = quantity, offer.unit_price
         return item
 
     def find(self, product_variant_id: str) -> CartItem | None:
@@ -148,24 +160,36 @@ class Cart:
         """The item of a variant; raises NotFound."""
         item = self.find(product_variant_id)
         if item is None:
-            raise NotFound(
-                Reason.CART_ITEM_NOT_FOUND, "not in the cart", cart=self.id, variant=product_variant_id
-            )
+            raise NotFound(Reason.CART_ITEM_NOT_FOUND, "not in the cart", product_variant_id=product_variant_id)
         return item
 
     def _expect(self, offer: Offer, quantity: int) -> None:
         variant = offer.product_variant_id
-        if not offer.sold:
-            raise FailedPrecondition(Reason.VARIANT_NOT_SOLD, "is not for sale", variant=variant)
+        if not offer.sellable:
+            raise not_sellable(variant)
         if quantity > MAX_QUANTITY:
             raise InvalidArgument(
-                Common.INVALID_REQUEST, f"at most {MAX_QUANTITY} of a variant", field="quantity"
+                Reason.QUANTITY_OUT_OF_RANGE, f"at most {MAX_QUANTITY} of a variant", field="quantity"
             )
         if offer.policy is InventoryPolicy.DENY and quantity > offer.available:
             raise FailedPrecondition(
                 Reason.INSUFFICIENT_STOCK,
                 "there are not so many",
-                variant=variant,
+                product_variant_id=variant,
                 requested=quantity,
                 available=offer.available,
             )
+
+
+def not_sellable(product_variant_id: str) -> FailedPrecondition:
+    """The refusal of a variant that is gone or whose product is not sold."""
+    return FailedPrecondition(
+        Reason.VARIANT_NOT_SELLABLE, "the variant is not for sale", product_variant_id=product_variant_id
+    )
+
+
+def being_placed(order_id: str) -> FailedPrecondition:
+    """The refusal of a change while an order is being placed."""
+    return FailedPrecondition(
+        Reason.CART_BEING_PLACED, "an order is being placed: wait for its outcome", order_id=order_id
+    )

@@ -1,8 +1,12 @@
-"""The placing of an order, as far as it has come."""
+"""The placing of an order: what was asked for, and how far it has come."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+# An address as it was, with the `id` of its row in the address book; the other keys are those of PostalAddress.
+Address = dict[str, Any]
 
 
 class Step(StrEnum):
@@ -20,6 +24,20 @@ class Origin:
     principal: str
     request_id: str
     request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the caller asks for; address ids are empty for the cart's own, `cart_etag` is empty for the cart as it is."""
+
+    cart_id: str
+    user_id: str
+    provider: str
+    shipping_address_id: str
+    billing_address_id: str
+    metadata: dict[str, Any] | None
+    cart_etag: str
+    origin: Origin
 
 
 _STEPS = uuid5(NAMESPACE_URL, "lumi://orders/checkout")

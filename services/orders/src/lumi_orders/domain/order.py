@@ -36,7 +36,10 @@ NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
 
 @dataclass(slots=True)
 class OrderItem:
-    """A line, frozen: what the variant was called and cost when the order was placed."""
+    """A line, frozen: what the variant was called and cost when the order was placed.
+
+    `total_amount` is what has to be paid for it: quantity times unit price, less its share of the discount, plus tax.
+    """
 
     id: str
     product_id: str
@@ -143,7 +146,7 @@ def order_items(lines: Sequence[SoldLine], shares: Sequence[Decimal], currency: 
             quantity=line.quantity,
             unit_price=line.unit_price,
             currency=currency,
-            total_amount=line.unit_price * line.quantity,
+            total_amount=line.unit_price * line.quantity - part,
             discount_amount=part,
             tax_amount=ZERO,
             title_snapshot=line.title,

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, delete, func, insert, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import Integer, Interval, Numeric
@@ -11,17 +11,19 @@ from sqlalchemy.types import Integer, Interval, Numeric
 from lumi_common.db.database import Executor, Row
 from lumi_common.db.record import Change, recorded
 from lumi_common.db.statement import Statement
-from lumi_common.errors import NotFound
+from lumi_common.db.tables import timestamp
+from lumi_common.errors import NotFound, Reason
 from lumi_orders.domain.cart import Cart, CartItem, CartStatus
-from lumi_orders.domain.errors import Reason
 from lumi_orders.storage.rows import items_of, owned
-from lumi_orders.storage.tables import CART, CART_ITEM, cart_items, carts, checkouts, common, timestamp
+from lumi_orders.storage.tables import CART, CART_ITEM, cart_items, carts, checkouts, common
 
-_COLUMNS = tuple(field.name for field in fields(Cart) if field.name != "items")
+_COLUMNS = tuple(field.name for field in fields(Cart) if field.name in carts.c)
 _ITEM_COLUMNS = tuple(field.name for field in fields(CartItem))
 
 cart_with_items = select(
-    *(carts.c[name] for name in _COLUMNS), items_of(carts, cart_items, "cart_id", _ITEM_COLUMNS)
+    *(carts.c[name] for name in _COLUMNS),
+    select(checkouts.c.order_id).where(checkouts.c.cart_id == carts.c.id).scalar_subquery().label("placing"),
+    items_of(carts, cart_items, "cart_id", _ITEM_COLUMNS),
 )
 _GET = Statement(cart_with_items.where(carts.c.id == bindparam("id", type_=Text), owned(carts.c.user_id)))
 _ACTIVE = Statement(
@@ -85,7 +87,7 @@ def _put_item() -> Statement:
     put = upsert(cart_items).from_select(names, source)
     put = put.on_conflict_do_update(
         index_elements=["cart_id", "product_variant_id"],
-        set_={"quantity": put.excluded.quantity, "updated_at": put.excluded.updated_at},
+        set_={name: put.excluded[name] for name in ("quantity", "unit_price", "updated_at")},
     )
     return recorded(common, _with_item(cart, CART_ITEM.change(put, name="item")), request=True)
 
@@ -97,11 +99,12 @@ def _take_item() -> Statement:
 
 
 def _take_all() -> Statement:
-    cart = CART.change(_next(), "cart.cleared", name="cart")
+    cart = CART.change(_next(coupon_code=null()), "cart.cleared", name="cart")
     gone = CART_ITEM.change(
         delete(cart_items).where(cart_items.c.cart_id == cart.cte.c.id), "cart.cleared", name="items"
     )
-    before = select(func.coalesce(func.jsonb_agg(gone.cte.c.record.op("->")("before")), literal_column("'[]'::jsonb")))
+    taken = gone.cte.c.record.op("->")(literal_column("'before'"))
+    before = select(func.coalesce(func.jsonb_agg(taken), literal_column("'[]'::jsonb")))
     items = func.jsonb_build_object(literal_column("'items'"), before.scalar_subquery(), type_=JSONB)
     return recorded(common, _told(cart, {"before": items}), request=True)
 
@@ -161,7 +164,7 @@ _ABANDON = recorded(
 
 def cart_of(row: Row) -> Cart:
     """The cart of a row of `cart_with_items`."""
-    cart = Cart(**{name: row[name] for name in _COLUMNS})
+    cart = Cart(**{name: row[name] for name in _COLUMNS}, placing=row["placing"])
     cart.status = CartStatus(cart.status)
     cart.items = [CartItem(**item) for item in row["items"]]
     return cart
@@ -177,7 +180,7 @@ class Carts:
         """The cart with its items; raises NotFound."""
         row = await self._on.fetchrow(_GET, id=id, owner=owner)
         if row is None:
-            raise NotFound(Reason.CART_NOT_FOUND, "no such cart", cart=id)
+            raise NotFound(Reason.NOT_FOUND, "no such cart", entity="Cart", id=id)
         return cart_of(row)
 
     async def find_active(self, user_id: str) -> Cart | None:

@@ -27,8 +27,8 @@ from lumi_common.db.database import Executor, Row
 from lumi_common.db.page import Listing, Page
 from lumi_common.db.record import Change, recorded
 from lumi_common.db.statement import Statement
-from lumi_common.errors import NotFound
-from lumi_orders.domain.errors import Reason
+from lumi_common.db.tables import timestamp
+from lumi_common.errors import NotFound, Reason
 from lumi_orders.domain.order import Order, OrderItem, OrderStatus
 from lumi_orders.storage.rows import items_of, owned
 from lumi_orders.storage.tables import (
@@ -39,7 +39,6 @@ from lumi_orders.storage.tables import (
     order_status,
     order_status_history,
     orders,
-    timestamp,
 )
 
 _COLUMNS = tuple(field.name for field in fields(Order) if field.name != "items")
@@ -47,9 +46,7 @@ _ITEM_COLUMNS = tuple(field.name for field in fields(OrderItem))
 
 _id = bindparam("id", type_=Text)
 _now = bindparam("now", type_=timestamp)
-_order = select(
-    *(orders.c[name] for name in _COLUMNS), items_of(orders, order_items, "order_id", _ITEM_COLUMNS)
-)
+_order = select(*(orders.c[name] for name in _COLUMNS), items_of(orders, order_items, "order_id", _ITEM_COLUMNS))
 _GET = Statement(_order.where(orders.c.id == _id, owned(orders.c.user_id)))
 _BY_REFERENCE = Statement(_order.where(orders.c.reference == bindparam("reference"), owned(orders.c.user_id)))
 _ID_OF_CART = Statement(select(orders.c.id).where(orders.c.cart_id == bindparam("cart_id")))
@@ -57,6 +54,7 @@ _LIST = Listing(
     _order,
     orders.c.id,
     {
+        "owner": orders.c.user_id == bindparam("owner", type_=Text),
         "user_id": orders.c.user_id == bindparam("user_id", type_=Text),
         "status": orders.c.status == bindparam("status", type_=order_status),
     },
@@ -79,14 +77,12 @@ _STATES = Statement(
         _asked.c.id,
         case(
             (orders.c.status != literal_column("'CANCELLED'"), "LIVE"),
-            (orders.c.id.is_not(None), "NONE"),
+            (orders.c.id.is_not(None), "GONE"),
             (checkouts.c.step != literal_column("'UNDO'"), "PLACING"),
-            else_="NONE",
+            else_="GONE",
         ).label("state"),
     ).select_from(
-        _asked.outerjoin(orders, orders.c.id == _asked.c.id).outerjoin(
-            checkouts, checkouts.c.order_id == _asked.c.id
-        )
+        _asked.outerjoin(orders, orders.c.id == _asked.c.id).outerjoin(checkouts, checkouts.c.order_id == _asked.c.id)
     )
 )
 
@@ -143,11 +139,12 @@ def _cancel() -> Statement:
     placing = select(checkouts.c.id).where(checkouts.c.order_id == _id, checkouts.c.step != literal_column("'UNDO'"))
     change, history = moved(OrderStatus.CANCELLED, "order.cancelled", ~placing.exists(), cancelled_at=_now)
     undo = upsert(checkouts).from_select(
-        ["id", "order_id", "step", "next_attempt_at"],
+        ["id", "order_id", "step", "coupon_code", "next_attempt_at"],
         select(
             bindparam("checkout_id", type_=Text),
             change.cte.c.id,
             literal_column("'UNDO'"),
+            change.cte.c.coupon_code,
             func.now() + bindparam("lease", type_=Interval),
         ),
     )
@@ -188,14 +185,14 @@ class Orders:
         """The order with its items; raises NotFound."""
         order = await self.find(id, owner=owner)
         if order is None:
-            raise NotFound(Reason.ORDER_NOT_FOUND, "no such order", order=id)
+            raise NotFound(Reason.NOT_FOUND, "no such order", entity="Order", id=id)
         return order
 
     async def get_by_reference(self, reference: str, *, owner: str | None) -> Order:
         """The order with this reference; raises NotFound."""
         row = await self._on.fetchrow(_BY_REFERENCE, reference=reference, owner=owner)
         if row is None:
-            raise NotFound(Reason.ORDER_NOT_FOUND, "no such order", reference=reference)
+            raise NotFound(Reason.NOT_FOUND, "no such order", entity="Order", reference=reference)
         return order_of(row)
 
     async def id_of_cart(self, cart_id: str) -> str | None:
@@ -204,13 +201,13 @@ class Orders:
         return id
 
     async def list_page(
-        self, *, user_id: str | None, status: OrderStatus | None, size: int, token: str
+        self, *, owner: str | None, user_id: str | None, status: OrderStatus | None, size: int, token: str
     ) -> Page[Order]:
         """A page of orders, newest first; of one user, in one status, where these are given."""
-        return await _LIST.page(self._on, order_of, size=size, token=token, user_id=user_id, status=status)
+        return await _LIST.page(self._on, order_of, size=size, token=token, owner=owner, user_id=user_id, status=status)
 
     async def states(self, ids: Sequence[str]) -> dict[str, str]:
-        """LIVE, PLACING or NONE for each id."""
+        """LIVE, PLACING or GONE for each id."""
         return {row["id"]: row["state"] for row in await self._on.fetch(_STATES, ids=list(ids))}
 
     async def expired(self, age: timedelta, limit: int = 50) -> list[str]:

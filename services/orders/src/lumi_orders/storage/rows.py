@@ -15,8 +15,10 @@ def owned(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 def items_of(parent: Table, items: Table, key: str, names: tuple[str, ...]) -> ColumnElement[Any]:
     """The parent's items as one JSON array, in order of their ids, so that both come in one round trip."""
-    pairs = [part for name in names for part in (literal_column(f"'{name}'"), items.c[name])]
-    each = aggregate_order_by(func.json_build_object(*pairs), items.c.id)  # type: ignore[no-untyped-call]
+    pairs: list[ColumnElement[Any]] = []
+    for name in names:
+        pairs += [literal_column(f"'{name}'"), items.c[name]]
+    each = aggregate_order_by(func.json_build_object(*pairs), items.c.id)
     return (
         select(func.coalesce(func.json_agg(each), text("'[]'::json"), type_=JSON))
         .where(items.c[key] == parent.c.id)

@@ -112,7 +112,11 @@ order_items = Table(
     Column("variant_snapshot", JSONB),
     *stamps(),
     CheckConstraint("quantity > 0", name="quantity"),
-    CheckConstraint("discount_amount between 0 and total_amount and tax_amount >= 0", name="amounts"),
+    CheckConstraint(
+        "discount_amount >= 0 and tax_amount >= 0 and total_amount >= 0 "
+        "and total_amount = unit_price * quantity - discount_amount + tax_amount",
+        name="amounts",
+    ),
 )
 
 order_status_history = Table(
@@ -146,7 +150,8 @@ checkouts = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", timestamp, nullable=False, index=True),
     Column("error", Text),
-    # What the call asked for, so that a sweeper can finish it and leave the answer under its request id.
+    # What the call took and asked for, so that a sweeper can undo or finish it, the answer under its request id.
+    Column("coupon_code", Text),
     Column("provider", Text),
     Column("principal", identifier),
     Column("request_id", identifier),

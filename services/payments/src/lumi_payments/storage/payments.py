@@ -27,7 +27,7 @@ def _steps_of(change: Change) -> CTE:
         bindparam("step_amounts", type_=ARRAY(Numeric(14, 2))),
         bindparam("step_payloads", type_=ARRAY(JSONB)),
     )
-    step = given.table_valued("id", "kind", "amount", "payload", name="step")
+    step = given.table_valued("id", "kind", "amount", "payload", name="step").render_derived()
     rows = select(step.c.id, change.cte.c.id, step.c.kind, step.c.amount, step.c.payload)
     return insert(payment_steps).from_select(["id", "payment_id", "kind", "amount", "payload"], rows).cte("steps")
 

@@ -1,0 +1,48 @@
+"""The echo service as a process of its own, for tests of the runtime."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from libs.common.tests.rpc.echo import EchoService, stubs
+from lumi_common.rpc.auth import Jwks
+from lumi_common.service import Runtime, run
+from lumi_common.settings import Settings
+
+
+async def compose(runtime: Runtime[Settings]) -> None:
+    runs = 0
+
+    async def keys() -> Jwks:
+        return {"keys": []}
+
+    async def stumbling() -> None:
+        nonlocal runs
+        runs += 1
+        print(f"run {runs}", file=sys.stderr)
+        if runs == 1:
+            raise RuntimeError("stumbled")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            print("work cancelled", file=sys.stderr)
+
+    async def tick() -> None:
+        print("tick", file=sys.stderr)
+        raise RuntimeError("tock")
+
+    runtime.use_keys(keys)
+    runtime.serve(stubs.add_EchoServiceServicer_to_server, EchoService())
+    runtime.background("stumbling", stumbling)
+    runtime.every(0.1, "ticking", tick)
+
+
+async def greet(runtime: Runtime[Settings]) -> None:
+    print(await runtime.db.pool.fetchval("select 'hello from ' || current_user"))
+
+
+if __name__ == "__main__":
+    schema = MetaData(schema="orders")
+    run("orders", Settings, compose, metadata=schema, migrations=Path("migrations"), commands={"greet": greet})

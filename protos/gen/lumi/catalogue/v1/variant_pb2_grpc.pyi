@@ -1,0 +1,23 @@
+from collections.abc import Awaitable
+from typing import Any
+
+import grpc
+import grpc.aio
+import lumi.catalogue.v1.variant_pb2
+
+class VariantServiceStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    CreateVariant: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.CreateVariantRequest, lumi.catalogue.v1.variant_pb2.ProductVariant]
+    GetVariant: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.GetVariantRequest, lumi.catalogue.v1.variant_pb2.ProductVariant]
+    ListVariants: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.ListVariantsRequest, lumi.catalogue.v1.variant_pb2.ListVariantsResponse]
+    ResolveVariants: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.ResolveVariantsRequest, lumi.catalogue.v1.variant_pb2.ResolveVariantsResponse]
+
+class VariantServiceServicer:
+    def CreateVariant(self, request: lumi.catalogue.v1.variant_pb2.CreateVariantRequest, context: Any) -> Awaitable[lumi.catalogue.v1.variant_pb2.ProductVariant]: ...
+    def GetVariant(self, request: lumi.catalogue.v1.variant_pb2.GetVariantRequest, context: Any) -> Awaitable[lumi.catalogue.v1.variant_pb2.ProductVariant]: ...
+    def ListVariants(self, request: lumi.catalogue.v1.variant_pb2.ListVariantsRequest, context: Any) -> Awaitable[lumi.catalogue.v1.variant_pb2.ListVariantsResponse]: ...
+    def ResolveVariants(self, request: lumi.catalogue.v1.variant_pb2.ResolveVariantsRequest, context: Any) -> Awaitable[lumi.catalogue.v1.variant_pb2.ResolveVariantsResponse]: ...
+
+def add_VariantServiceServicer_to_server(
+    servicer: VariantServiceServicer, server: grpc.aio.Server
+) -> None: ...

@@ -1,0 +1,27 @@
+from collections.abc import Awaitable
+from typing import Any
+
+import grpc
+import grpc.aio
+import google.protobuf.empty_pb2
+import lumi.identity.v1.auth_pb2
+import lumi.identity.v1.user_pb2
+
+class AuthServiceStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    SignUp: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.SignUpRequest, lumi.identity.v1.user_pb2.User]
+    SignIn: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.SignInRequest, lumi.identity.v1.auth_pb2.SignInResponse]
+    RefreshToken: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.RefreshTokenRequest, lumi.identity.v1.auth_pb2.RefreshTokenResponse]
+    SignOut: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.SignOutRequest, google.protobuf.empty_pb2.Empty]
+    GetJwks: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.GetJwksRequest, lumi.identity.v1.auth_pb2.Jwks]
+
+class AuthServiceServicer:
+    def SignUp(self, request: lumi.identity.v1.auth_pb2.SignUpRequest, context: Any) -> Awaitable[lumi.identity.v1.user_pb2.User]: ...
+    def SignIn(self, request: lumi.identity.v1.auth_pb2.SignInRequest, context: Any) -> Awaitable[lumi.identity.v1.auth_pb2.SignInResponse]: ...
+    def RefreshToken(self, request: lumi.identity.v1.auth_pb2.RefreshTokenRequest, context: Any) -> Awaitable[lumi.identity.v1.auth_pb2.RefreshTokenResponse]: ...
+    def SignOut(self, request: lumi.identity.v1.auth_pb2.SignOutRequest, context: Any) -> Awaitable[google.protobuf.empty_pb2.Empty]: ...
+    def GetJwks(self, request: lumi.identity.v1.auth_pb2.GetJwksRequest, context: Any) -> Awaitable[lumi.identity.v1.auth_pb2.Jwks]: ...
+
+def add_AuthServiceServicer_to_server(
+    servicer: AuthServiceServicer, server: grpc.aio.Server
+) -> None: ...

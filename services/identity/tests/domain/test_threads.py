@@ -1,0 +1,53 @@
+"""Work beside the loop: a few at a time, some may wait, the next is refused."""
+
+import asyncio
+import threading
+from time import monotonic
+
+import pytest
+
+from lumi_common.errors import ResourceExhausted
+from lumi_identity.threads import Threads
+
+
+async def test_there_is_room_for_so_many_and_no_more_until_one_is_done() -> None:
+    threads, gate = Threads("test", threads=2, waiting=3), threading.Event()
+    held = [asyncio.create_task(threads.run(gate.wait)) for _ in range(5)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(ResourceExhausted, match="OVERLOADED"):
+        await threads.run(int)
+
+    gate.set()
+    assert await asyncio.gather(*held) == [True] * 5
+    assert await threads.run(int, "7") == 7
+    await threads.close()
+
+
+async def test_a_caller_that_goes_away_makes_room() -> None:
+    threads, gate = Threads("test", threads=1, waiting=1), threading.Event()
+    working = asyncio.create_task(threads.run(gate.wait))
+    leaving = asyncio.create_task(threads.run(gate.wait))
+    await asyncio.sleep(0)
+
+    leaving.cancel()
+    await asyncio.wait((leaving,))
+    staying = asyncio.create_task(threads.run(gate.wait))
+    await asyncio.sleep(0)
+    gate.set()
+
+    assert await asyncio.gather(working, staying) == [True, True]
+    await threads.close()
+
+
+async def test_the_loop_goes_on_meanwhile() -> None:
+    threads, gate = Threads("test", threads=1, waiting=0), threading.Event()
+    began = monotonic()
+    working = asyncio.create_task(threads.run(gate.wait))
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert monotonic() - began < 1
+    gate.set()
+    await working
+    await threads.close()

@@ -1,0 +1,79 @@
+"""Signing keys: made once for all processes, followed by others, readable with the right secret alone."""
+
+import asyncio
+from datetime import timedelta
+
+import jwt
+import pytest
+
+from lumi_common.clock import utc_now
+from lumi_common.db.database import Database
+from lumi_common.principal import Principal
+from lumi_common.rpc.auth import TokenVerifier
+from lumi_identity.domain.signing_key import LEAD, KeyCipher
+from lumi_identity.workflows.keyring import Keyring
+from services.identity.tests.kit import a_keyring
+
+ADA = Principal.user("ada", ["orders.read"], "a session")
+
+
+@pytest.fixture(autouse=True)
+async def no_keys(db: Database) -> None:
+    await db.pool.execute("delete from signing_keys")
+
+
+async def test_several_processes_that_start_at_once_agree_on_one_key(db: Database) -> None:
+    keyrings = [a_keyring(db) for _ in range(5)]
+
+    await asyncio.gather(*(keyring.refresh() for keyring in keyrings))
+
+    assert await db.pool.fetchval("select count(*) from signing_keys") == 1
+    token, _ = keyrings[0].sign(ADA)
+    assert await TokenVerifier(keyrings[4].jwks).verify(token) == ADA
+
+
+async def test_a_key_is_published_before_it_signs_and_after_it_has_signed(db: Database) -> None:
+    now = utc_now()
+    keyring = a_keyring(db, clock=lambda: now, life=timedelta(days=1))
+    await keyring.refresh()
+    old, _ = keyring.sign(ADA)
+
+    now += timedelta(days=1)
+    await keyring.refresh()
+    during, _ = keyring.sign(ADA)
+    assert len((await keyring.jwks())["keys"]) == 2
+
+    now += LEAD
+    await keyring.refresh()
+    new, _ = keyring.sign(ADA)
+
+    verifier = TokenVerifier(keyring.jwks, clock=lambda: utc_now().timestamp())
+    kids = [token_kid(token) for token in (old, during, new)]
+    assert kids[0] == kids[1] != kids[2]
+    assert await verifier.verify(old) == ADA
+
+
+async def test_the_private_half_is_not_in_the_table_and_not_in_the_key_set(db: Database) -> None:
+    keyring = a_keyring(db)
+    await keyring.refresh()
+
+    row = await db.pool.fetchrow("select * from signing_keys")
+    [jwk] = (await keyring.jwks())["keys"]
+
+    assert "d" not in jwk
+    assert "d" not in row["public_jwk"]
+    assert len(row["private_key"]) == 12 + 32 + 16
+
+
+async def test_another_encryption_key_is_told_of_at_the_start(db: Database) -> None:
+    await a_keyring(db).refresh()
+    stranger = Keyring(
+        db, KeyCipher(b"other"), utc_now, ttl=600, life=timedelta(days=90), issuer="lumi", audience="lumi"
+    )
+
+    with pytest.raises(ValueError, match="another key"):
+        await stranger.refresh()
+
+
+def token_kid(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])

@@ -1,0 +1,69 @@
+"""Marketing: what a coupon takes off, and its use for an order."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from google.protobuf.empty_pb2 import Empty
+from lumi.marketing.v1 import coupon_pb2
+
+from lumi_common.context import Context
+from lumi_common.rpc.channel import PeerChannel
+from lumi_common.rpc.convert import money_from_proto, money_to_proto
+from lumi_orders.domain.checkout import request_id
+
+
+class Discount(NamedTuple):
+    """A coupon's code as it was written on creation, and what it takes off."""
+
+    code: str
+    amount: Decimal
+
+
+class Marketing:
+    """Calls to the marketing service; each raises what marketing refuses, as a LumiError with marketing's reason."""
+
+    def __init__(self, channel: PeerChannel) -> None:
+        self._evaluate = channel.unary(
+            "lumi.marketing.v1.CouponService/EvaluateDiscount",
+            coupon_pb2.EvaluateDiscountRequest,
+            coupon_pb2.Discount,
+            timeout=2.0,
+        )
+        self._redeem = channel.unary(
+            "lumi.marketing.v1.CouponService/RedeemCoupon",
+            coupon_pb2.RedeemCouponRequest,
+            coupon_pb2.CouponRedemption,
+            timeout=3.0,
+        )
+        self._release = channel.unary(
+            "lumi.marketing.v1.CouponService/ReleaseCoupon", coupon_pb2.ReleaseCouponRequest, Empty, timeout=3.0
+        )
+
+    async def evaluate(
+        self, code: str, user_id: str | None, subtotal: Decimal, currency: str, context: Context
+    ) -> Discount:
+        """What a coupon would take off this subtotal for a user now; promises nothing."""
+        request = coupon_pb2.EvaluateDiscountRequest(
+            code=code, user_id=user_id or "", subtotal_amount=money_to_proto(subtotal, currency)
+        )
+        answer = await self._evaluate(request, context)
+        return Discount(answer.code, money_from_proto(answer.discount_amount, field="discount_amount"))
+
+    async def redeem(
+        self, code: str, order_id: str, user_id: str | None, subtotal: Decimal, currency: str, context: Context
+    ) -> Discount:
+        """Use a coupon for an order, never past its limits; again for the same order it is the same use."""
+        request = coupon_pb2.RedeemCouponRequest(
+            code=code,
+            order_id=order_id,
+            user_id=user_id or "",
+            subtotal_amount=money_to_proto(subtotal, currency),
+            request_id=request_id(order_id, "redeem"),
+        )
+        answer = await self._redeem(request, context)
+        return Discount(answer.code, money_from_proto(answer.discount_amount, field="discount_amount"))
+
+    async def release(self, order_id: str, context: Context) -> None:
+        """Take back what an order redeemed; again it changes nothing."""
+        request = coupon_pb2.ReleaseCouponRequest(order_id=order_id, request_id=request_id(order_id, "release coupon"))
+        await self._release(request, context)

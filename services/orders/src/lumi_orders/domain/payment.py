@@ -1,0 +1,42 @@
+"""What orders knows of a payment."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lumi_orders.domain.order import Order
+
+
+class PaymentStatus(StrEnum):
+    INITIATED = "INITIATED"
+    AUTHORIZED = "AUTHORIZED"
+    SETTLED = "SETTLED"
+    FAILED = "FAILED"
+    REFUNDED = "REFUNDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An order's payment; `next_action` is what has to be done for it to settle (NONE, PAY_MANUALLY, CAPTURE)."""
+
+    id: str
+    status: PaymentStatus
+    next_action: str
+    failure_code: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the order's money is here."""
+        return self.status is PaymentStatus.SETTLED
+
+    @property
+    def open(self) -> bool:
+        """Whether it may still take money, and has not."""
+        return self.status in (PaymentStatus.INITIATED, PaymentStatus.AUTHORIZED)
+
+
+@dataclass(slots=True)
+class Placed:
+    """The outcome of placing an order."""
+
+    order: Order
+    payment: Payment

@@ -1,0 +1,209 @@
+"""Placing an order over four services: a cart becomes an order with stock, coupon and payment, or nothing happens."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from google.protobuf.message import Message
+
+from lumi_common.clock import Clock
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database
+from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition, InvalidArgument, LumiError, NotFound
+from lumi_common.errors import Reason as Common
+from lumi_orders.clients.catalogue import Catalogue
+from lumi_orders.clients.identity import Identity
+from lumi_orders.clients.marketing import Marketing
+from lumi_orders.clients.payments import Payments
+from lumi_orders.domain.cart import Cart, being_placed
+from lumi_orders.domain.checkout import Address, Origin, Wanted
+from lumi_orders.domain.errors import Reason
+from lumi_orders.domain.order import Order, OrderStatus, place, subtotal
+from lumi_orders.domain.payment import Payment, PaymentStatus, Placed
+from lumi_orders.domain.pricing import ZERO
+from lumi_orders.domain.reference import new_reference
+from lumi_orders.storage.checkouts import Checkouts, Started
+from lumi_orders.storage.orders import Orders, moving
+from lumi_orders.storage.placing import FINISH, PLACE, SETTLE, placing
+from lumi_orders.workflows import refusals
+from lumi_orders.workflows.keeping import Keeper, actor_of
+from lumi_orders.workflows.refusals import asked
+from lumi_orders.workflows.undo import Undo
+
+
+class _Addresses(NamedTuple):
+    shipping: Address | None
+    billing: Address | None
+
+
+class Checkout:
+    """The way of an order: checkout row, stock, coupon, order, payment, PAID; `answer` makes what the caller is told.
+
+    Every step is idempotent by the order's id, and each refusal undoes those before it. A crash leaves the checkout
+    row, from which the sweeper goes on.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        undo: Undo,
+        *,
+        catalogue: Catalogue,
+        payments: Payments,
+        marketing: Marketing,
+        identity: Identity,
+        answer: Callable[[Placed], Message],
+    ) -> None:
+        self._db, self._clock, self._undo, self._answer = db, clock, undo, answer
+        self._catalogue, self._payments, self._marketing, self._identity = catalogue, payments, marketing, identity
+        self._orders, self._checkouts = Orders(db), Checkouts(db)
+
+    async def place(self, wanted: Wanted, keeper: Keeper) -> None:
+        """Place an order and keep its answer; raises the refusal of the step that refused, with all of it undone."""
+        context = keeper.context
+        given = await asked(self._addresses(wanted, context), refusals.of_address)
+        order_id = cuid()
+        cart = await self._begin(order_id, wanted, given, context)
+        try:
+            order = await self._write(order_id, cart, given, wanted, context)
+            placed = Placed(order, await self.pay(order, wanted.provider, context))
+        except DeadlineExceeded:
+            raise  # the payment may stand: the sweeper asks again
+        except LumiError as refusal:
+            kept = await self._undo.turn_back(order_id, cart.coupon_code, refusal, context)
+            if kept is None:
+                raise
+            placed = kept
+        await self.finish(placed, keeper)
+
+    async def pay(self, order: Order, provider: str, context: Context) -> Payment:
+        """Start the payment of an order, or take up the one that it has."""
+        payment = await asked(self._payments.create(order, provider, context), refusals.of_payment)
+        if payment.status is PaymentStatus.FAILED:
+            raise refusals.payment_refused(payment.failure_code)
+        return payment
+
+    async def finish(self, placed: Placed, keeper: Keeper) -> None:
+        """End the checkout with its answer kept, the order PAID if its money is here."""
+        order = placed.order
+        if placed.payment.settled and order.pay(self._clock()):
+            paid = await keeper.change(SETTLE, self._answer(placed), **moving(order, actor_of(keeper.context)))
+            if paid is not None:
+                return
+            # The event of the payment came first.
+            placed.order = await self._orders.get(order.id, owner=None)
+        if placed.order.status is OrderStatus.CANCELLED:
+            raise Aborted(Reason.PLACING_UNDONE, "the order was cancelled meanwhile", order_id=order.id)
+        await keeper.change(FINISH, self._answer(placed), order_id=order.id)
+
+    async def _addresses(self, wanted: Wanted, context: Context) -> _Addresses:
+        """The addresses that the call names, out of the caller's book."""
+        shipping, billing = wanted.shipping_address_id, wanted.billing_address_id
+        ids = [id for id in dict.fromkeys((shipping, billing)) if id]
+        found = await asyncio.gather(*(self._identity.address(id, wanted.user_id, context) for id in ids))
+        by_id = dict(zip(ids, found, strict=True))
+        return _Addresses(by_id.get(shipping), by_id.get(billing))
+
+    async def _begin(self, order_id: str, wanted: Wanted, given: _Addresses, context: Context) -> Cart:
+        """Step 1: freeze the cart."""
+        started = await self._checkouts.start(
+            order_id=order_id,
+            cart_id=wanted.cart_id,
+            owner=wanted.user_id,
+            expected=_version(wanted.cart_etag),
+            has_address=given.shipping is not None,
+            provider=wanted.provider,
+            origin=wanted.origin,
+            method=context.method,
+            lease=self._undo.lease(context),
+        )
+        if started is None:
+            raise NotFound(Common.NOT_FOUND, "no such cart", entity="Cart", id=wanted.cart_id)
+        if not started.started:
+            raise await self._refusal(started, wanted, given)
+        return started.cart
+
+    async def _refusal(self, started: Started, wanted: Wanted, given: _Addresses) -> LumiError:
+        """Why step 1 began nothing."""
+        cart = started.cart
+        if started.repeated:
+            return being_placed(cart.placing or "")  # the first answer takes its place
+        try:
+            cart.expect(wanted.cart_etag, field="cart_etag")
+        except LumiError as refusal:
+            if refusal.reason == Reason.CART_NOT_ACTIVE:
+                refusal.facts["order_id"] = await self._orders.id_of_cart(cart.id) or ""
+            return refusal
+        if not cart.items:
+            return FailedPrecondition(Reason.CART_EMPTY, "nothing is in the cart", cart_id=cart.id)
+        if given.shipping is None and cart.shipping_address is None:
+            return FailedPrecondition(
+                Reason.ADDRESS_REQUIRED, "neither the call nor the cart says where it goes", field="shipping_address_id"
+            )
+        rival = await self._checkouts.find_rival(cart.id, wanted.origin)
+        if rival is not None and _is_reused(wanted.origin, rival[1]):
+            return InvalidArgument(
+                Common.REQUEST_ID_REUSED, "this request_id is in use with another body", field="request_id"
+            )
+        return being_placed(rival[0] if rival else "")
+
+    async def _write(
+        self, order_id: str, cart: Cart, given: _Addresses, wanted: Wanted, context: Context
+    ) -> Order:
+        """Steps 2 to 4: stock, coupon, and the order at the prices that catalogue reserved it at."""
+        lines, currency = await asked(
+            self._catalogue.reserve(order_id, cart.items, context), refusals.of_stock
+        )
+        if currency != cart.currency:
+            raise FailedPrecondition(Reason.CURRENCY_MISMATCH, f"the cart is in {cart.currency}", cart_id=cart.id)
+        coupon_code, discount = None, ZERO
+        if cart.coupon_code:
+            redeem = self._marketing.redeem(
+                cart.coupon_code, order_id, cart.user_id, subtotal(lines), currency, context
+            )
+            coupon_code, discount = await asked(redeem, refusals.of_coupon)
+        shipping = given.shipping or cart.shipping_address
+        billing = given.billing or cart.billing_address or shipping
+        order = place(
+            order_id,
+            new_reference(),
+            lines,
+            currency=currency,
+            discount=discount,
+            now=self._clock(),
+            user_id=cart.user_id,
+            cart_id=cart.id,
+            coupon_code=coupon_code,
+            metadata=wanted.metadata,
+            shipping_address_id=_id(shipping),
+            billing_address_id=_id(billing),
+            shipping_address_snapshot=_frozen(shipping),
+            billing_address_snapshot=_frozen(billing),
+        )
+        values = placing(order, cart, actor_of(context))
+        if await self._db.on(context).fetchrow(PLACE, **values) is None:
+            raise Aborted(Reason.PLACING_UNDONE, "the cart has changed meanwhile", cart_id=cart.id)
+        return order
+
+
+def _version(etag: str) -> int | None:
+    """The version that an etag names; -1, which no cart has, for one that is not ours."""
+    if not etag:
+        return None
+    return int(etag) if etag.isascii() and etag.isdigit() and len(etag) < 10 else -1
+
+
+def _is_reused(mine: Origin, rival: Origin) -> bool:
+    """Whether the same request id came with two bodies."""
+    same_id = (mine.principal, mine.request_id) == (rival.principal, rival.request_id)
+    return same_id and mine.request_hash != rival.request_hash
+
+
+def _id(address: Address | None) -> str | None:
+    return None if address is None else address["id"]
+
+
+def _frozen(address: Address | None) -> Address | None:
+    return None if address is None else {name: text for name, text in address.items() if name != "id"}
