@@ -1,10 +1,10 @@
 """Makes the Python of the protos, and holds what is committed against them.
 
-    python protos/generate.py           formats the protos and writes protos/gen anew
-    python protos/generate.py --check   exits 1 if protos/gen is not what the protos make
-    python protos/generate.py --lint    exits 1 if buf finds fault: lint, format, breaking
-    python protos/generate.py --image   also makes today's protos what `buf breaking` compares with from now on
-    python protos/generate.py --descriptors FILE   only compiles them, imports and comments included, to FILE
+python protos/generate.py           formats the protos and writes protos/gen anew
+python protos/generate.py --check   exits 1 if protos/gen is not what the protos make
+python protos/generate.py --lint    exits 1 if buf finds fault: lint, format, breaking
+python protos/generate.py --image   also makes today's protos what `buf breaking` compares with from now on
+python protos/generate.py --descriptors FILE   only compiles them, imports and comments included, to FILE
 """
 
 import argparse
@@ -183,12 +183,44 @@ def generate(out: Path) -> None:
     for module in list(out.rglob("*_pb2.py")):
         for folder in module.relative_to(out).parents[:-1]:
             (out / folder / "__init__.py").touch()
+    (out / "lumi" / "_aio.pyi").write_text(AIO_STUB, encoding="utf-8")
     for package in PACKAGES:
         (out / package / "py.typed").touch()
 
 
+AIO_STUB = '''\
+"""What a client's method is, for type checkers; there is no such module at run time."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol, TypeVar
+
+Request = TypeVar("Request", contravariant=True)
+Answer = TypeVar("Answer", covariant=True)
+
+class Call(Awaitable[Answer], Protocol[Answer]):
+    async def code(self) -> Any: ...
+    async def details(self) -> str: ...
+    async def initial_metadata(self) -> Any: ...
+    async def trailing_metadata(self) -> Any: ...
+    def cancel(self) -> bool: ...
+    def done(self) -> bool: ...
+
+class Unary(Protocol[Request, Answer]):
+    def __call__(
+        self,
+        request: Request,
+        *,
+        timeout: float | None = None,
+        metadata: Sequence[tuple[str, str | bytes]] | None = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Call[Answer]: ...
+'''
+
+
 def service_stubs(file: FileDescriptorProto, modules: dict[str, str]) -> Iterator[str]:
-    """The type stub of a file's services as grpc.aio sees them, for protoc writes none.
+    """The type stub of a file's services as grpc.aio sees them: protoc writes none, nor has grpcio types.
 
     `modules` tells where a message lives. A servicer's context is Any: it is what our server hands it.
     """
@@ -202,8 +234,7 @@ def service_stubs(file: FileDescriptorProto, modules: dict[str, str]) -> Iterato
         for method in service.method
         for message in (method.input_type, method.output_type)
     }
-    yield "from collections.abc import Awaitable\nfrom typing import Any\n\n"
-    yield "import grpc\nimport grpc.aio\n"
+    yield "from collections.abc import Awaitable\nfrom typing import Any\n\nimport grpc.aio\nimport lumi._aio\n"
     for module in sorted(used):
         yield f"import {module}\n"
     for service in file.service:
@@ -211,7 +242,7 @@ def service_stubs(file: FileDescriptorProto, modules: dict[str, str]) -> Iterato
         yield "    def __init__(self, channel: grpc.aio.Channel) -> None: ...\n"
         for method in service.method:
             request, answer = name(method.input_type), name(method.output_type)
-            yield f"    {method.name}: grpc.aio.UnaryUnaryMultiCallable[{request}, {answer}]\n"
+            yield f"    {method.name}: lumi._aio.Unary[{request}, {answer}]\n"
         yield f"\nclass {service.name}Servicer:\n"
         for method in service.method:
             request, answer = name(method.input_type), name(method.output_type)

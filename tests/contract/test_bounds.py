@@ -131,9 +131,13 @@ BAD: list[tuple[Message, str]] = [
     ),
     (inventory_pb2.ReserveStockRequest(order_id=ID), "lines"),
     (transfer_pb2.ImportProductsRequest(), "rows"),
-    (transfer_pb2.ProductRow(title="Tea", slug="tea", price=usd(1), variants=[transfer_pb2.VariantRow(title="S", price=usd(1))]),
-     "variants[0].sku"),
-]  # fmt: skip
+    (
+        transfer_pb2.ProductRow(
+            title="Tea", slug="tea", price=usd(1), variants=[transfer_pb2.VariantRow(title="S", price=usd(1))]
+        ),
+        "variants[0].sku",
+    ),
+]
 
 
 @pytest.mark.parametrize("request_", GOOD, ids=lambda request: type(request).__name__)

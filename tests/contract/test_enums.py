@@ -4,8 +4,8 @@ import re
 
 import grpc
 import pytest
-from lumi_common.errors import Reason
 
+from lumi_common.errors import Reason
 from tests.contract.walk import Contract
 
 SEED = {
@@ -19,10 +19,7 @@ SEED = {
     "payments.v1.PaymentStatus": "INITIATED AUTHORIZED SETTLED FAILED REFUNDED",
     "marketing.v1.CouponType": "PERCENTAGE FIXED_AMOUNT FREE_SHIPPING",
 }
-PACKAGES = [
-    f"lumi.{context}.v1"
-    for context in ("common", "identity", "catalogue", "orders", "payments", "marketing")
-]
+PACKAGES = [f"lumi.{context}.v1" for context in ("common", "identity", "catalogue", "orders", "payments", "marketing")]
 
 
 @pytest.mark.parametrize("name", SEED)

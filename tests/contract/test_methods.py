@@ -38,8 +38,7 @@ METHODS = {
         "CreatePayment GetPayment ListPayments CapturePayment VoidPayment RecordManualPayment"
     ),
     "lumi.marketing.v1.CouponService": (
-        "CreateCoupon GetCoupon GetCouponByCode ListCoupons ValidateCoupon EvaluateDiscount RedeemCoupon"
-        " ReleaseCoupon"
+        "CreateCoupon GetCoupon GetCouponByCode ListCoupons ValidateCoupon EvaluateDiscount RedeemCoupon ReleaseCoupon"
     ),
 }
 INTERNAL = {
@@ -164,10 +163,7 @@ def test_reasons_that_a_comment_gives_are_of_the_services_own_package(contract: 
     package = f"lumi.{context}.v1"
     own = set(contract.reasons(package)) | set(contract.reasons("lumi.common.v1"))
     foreign = {
-        reason
-        for other in CONTEXTS - {context}
-        for reason in contract.reasons(f"lumi.{other}.v1")
-        if reason not in own
+        reason for other in CONTEXTS - {context} for reason in contract.reasons(f"lumi.{other}.v1") if reason not in own
     }
     for method in contract.methods:
         if method.descriptor.containing_service.file.package == package:

@@ -32,7 +32,9 @@ def facts(field: FieldDescriptorProto) -> tuple[object, ...]:
 
 
 def test_every_rule_has_its_published_number_and_type() -> None:
-    theirs = {message.name: {field.name: facts(field) for field in message.field} for message in published().message_type}
+    theirs = {
+        message.name: {field.name: facts(field) for field in message.field} for message in published().message_type
+    }
     for message in ours().message_type:
         for field in message.field:
             assert facts(field) == theirs[message.name][field.name], f"{message.name}.{field.name}"

@@ -42,7 +42,7 @@ def expected_records(figures: Figures, things: Things) -> dict[str, int]:
         "cart.checked_out": figures.orders,
         "order.placed": figures.orders,
         "order.paid": figures.orders,
-        "payment.created": figures.orders,
+        "payment.settled": figures.orders,
         "coupon_usage.redeemed": figures.coupons,
     }
     return {_figure(action): count for action, count in records.items()}

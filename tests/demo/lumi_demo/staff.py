@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass
 
-from lumi.identity.v1.audit_pb2 import AuditLog, GetEntityTimelineRequest
+from lumi.identity.v1.audit_pb2 import AuditLog, GetEntityTimelineRequest, ListAuditLogsRequest
 from lumi.identity.v1.audit_pb2_grpc import AuditServiceStub
 from lumi.marketing.v1.coupon_pb2 import GetCouponByCodeRequest
 from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
@@ -68,7 +68,15 @@ async def timeline(staff: Session, order: Order) -> list[AuditLog]:
     for entity, entity_id in entities:
         request = GetEntityTimelineRequest(entity=entity, entity_id=entity_id, page_size=_TIMELINE)
         logs.extend((await staff.call(audit.GetEntityTimeline, request)).audit_logs)
+    # No method tells a redemption's id, so it is looked up among what the buyer did.
+    redeemed = ListAuditLogsRequest(entity="CouponUsage", user_id=order.user_id, page_size=_TIMELINE)
+    page = await staff.call(audit.ListAuditLogs, redeemed)
+    logs.extend(log for log in page.audit_logs if _after(log, "order_id") == order.id)
     return sorted(logs, key=lambda log: log.create_time.ToNanoseconds())
+
+
+def _after(log: AuditLog, column: str) -> object:
+    return log.after[column] if column in log.after else None
 
 
 async def _orders(staff: Session) -> AsyncIterator[Order]:

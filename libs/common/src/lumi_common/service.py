@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -13,6 +14,7 @@ import uvloop
 
 from lumi_common.clock import Clock, utc_now
 from lumi_common.db.database import Database, Refusals
+from lumi_common.db.request import forget_expired
 from lumi_common.errors import Unavailable
 from lumi_common.events.broker import Broker
 from lumi_common.events.consumer import Consumer
@@ -35,6 +37,7 @@ S = TypeVar("S", bound=Settings)
 Work = Callable[[], Awaitable[None]]
 
 DATABASE_PATIENCE_SECONDS = 60.0
+_FORGET_SECONDS = 600.0
 _RESTART_SECONDS, _MAX_RESTART_SECONDS = 0.5, 30.0
 
 _log = getLogger(__name__)
@@ -143,6 +146,7 @@ class Runtime(Generic[S]):
             self.db.on_outbox_write = relay.wake
             self.background("relay", relay.run)
             self.broker.start()
+        self.every(_FORGET_SECONDS, "request ids", partial(forget_expired, self.db))
         self.ready_when("postgres", self._database_answers)
         await self.server.start()
         await self.server.health.look()

@@ -12,6 +12,7 @@ from libs.common.tests.db.widgets import Widget, WidgetRepository
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_common.db.request import forget_expired
 from lumi_common.errors import Aborted, InvalidArgument
 from lumi_common.principal import Principal
 
@@ -133,3 +134,14 @@ async def test_a_refused_command_leaves_nothing(database: Database) -> None:
         await make()
 
     assert [await count(database, table) for table in ("widgets", "outbox_events", "request_ids")] == [0, 0, 0]
+
+
+async def test_records_live_a_day(database: Database) -> None:
+    kept, over = (MakeWidgetRequest(name=name, request_id=str(uuid4())) for name in ("kept", "over"))
+    for request in (kept, over):
+        await in_a_command(database, request, called_by("ada"))
+    await database.pool.execute("update request_ids set expires_at = now() where request_id = $1", over.request_id)
+
+    await forget_expired(database)
+
+    assert await count(database, "request_ids") == 1

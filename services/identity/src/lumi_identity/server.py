@@ -10,6 +10,7 @@ from lumi.identity.v1.user_pb2_grpc import add_UserServiceServicer_to_server
 
 from lumi_common.db.database import Refusals
 from lumi_common.errors import AlreadyExists
+from lumi_common.events.handlers import InBatch
 from lumi_common.service import Runtime
 from lumi_identity.api.access import AccessService
 from lumi_identity.api.addresses import AddressService
@@ -19,8 +20,9 @@ from lumi_identity.api.users import UserService
 from lumi_identity.domain.errors import Reason
 from lumi_identity.domain.passwords import Passwords
 from lumi_identity.domain.session import RefreshTokens
-from lumi_identity.domain.signing_key import KeyCipher
+from lumi_identity.domain.signing_key import CACHE_LIFE, KeyCipher
 from lumi_identity.settings import IdentitySettings
+from lumi_identity.storage import audit
 from lumi_identity.threads import Threads
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.bootstrap import Bootstrap
@@ -31,6 +33,8 @@ REFUSALS: Refusals = {
 }
 # A hash for a token takes a millisecond: one thread does a thousand a second.
 _TOKEN_QUEUE = 256
+# Nobody waits for the audit: what comes within this is filed by one statement.
+_LINGER_SECONDS = 0.05
 
 
 async def compose(runtime: Runtime[IdentitySettings]) -> None:
@@ -47,7 +51,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
     )
     await keyring.refresh()
     runtime.use_keys(keyring.jwks)
-    runtime.background("signing keys", keyring.keep_fresh)
+    runtime.every(CACHE_LIFE.total_seconds() / 2, "signing keys", keyring.refresh)
 
     password_threads = Threads("passwords", threads=settings.password_threads, waiting=settings.password_queue)
     token_threads = Threads("tokens", threads=1, waiting=_TOKEN_QUEUE)
@@ -70,6 +74,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
         AddressService(db, runtime.clock, limit=settings.max_addresses),
     )
     runtime.serve(add_AuditServiceServicer_to_server, AuditService(db))
+    runtime.consume("identity-audit", InBatch(audit.file), linger=_LINGER_SECONDS)
 
 
 async def bootstrap(runtime: Runtime[IdentitySettings]) -> None:

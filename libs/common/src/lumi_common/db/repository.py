@@ -110,7 +110,7 @@ class Repository(Generic[E]):
         return self.row(row)
 
     @classmethod
-    async def create(cls, once: Once, entity: E, action: str, answer: Message) -> None:
+    async def insert_once(cls, once: Once, entity: E, action: str, answer: Message) -> None:
         """Write a new row together with the record of the request and its answer, in one statement."""
         await once.change(cls._insert_once, answer, action=action, **cls.values(entity))
 

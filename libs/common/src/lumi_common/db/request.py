@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
     func,
     insert,
     literal_column,
@@ -65,6 +66,8 @@ _KEEP = Statement(
         expires_at=func.now() + _KEPT,
     )
 )
+
+_FORGET = Statement(delete(_request_ids).where(_request_ids.c.expires_at < func.now()))
 
 # Refusals that a repeat meets because its first call took effect: the record decides which it was.
 _OF_THE_STATE = ("NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "ABORTED")
@@ -199,6 +202,11 @@ class Once(_Request):
         )
         self.answer = answer
         return row
+
+
+async def forget_expired(database: "Database") -> None:
+    """Delete the records whose day is over."""
+    await database.fetch(_FORGET)
 
 
 @lru_cache(maxsize=1024)

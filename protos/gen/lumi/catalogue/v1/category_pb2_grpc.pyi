@@ -1,15 +1,15 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.catalogue.v1.category_pb2
 
 class CategoryServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    CreateCategory: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.category_pb2.CreateCategoryRequest, lumi.catalogue.v1.category_pb2.Category]
-    GetCategory: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.category_pb2.GetCategoryRequest, lumi.catalogue.v1.category_pb2.Category]
-    ListCategories: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.category_pb2.ListCategoriesRequest, lumi.catalogue.v1.category_pb2.ListCategoriesResponse]
+    CreateCategory: lumi._aio.Unary[lumi.catalogue.v1.category_pb2.CreateCategoryRequest, lumi.catalogue.v1.category_pb2.Category]
+    GetCategory: lumi._aio.Unary[lumi.catalogue.v1.category_pb2.GetCategoryRequest, lumi.catalogue.v1.category_pb2.Category]
+    ListCategories: lumi._aio.Unary[lumi.catalogue.v1.category_pb2.ListCategoriesRequest, lumi.catalogue.v1.category_pb2.ListCategoriesResponse]
 
 class CategoryServiceServicer:
     def CreateCategory(self, request: lumi.catalogue.v1.category_pb2.CreateCategoryRequest, context: Any) -> Awaitable[lumi.catalogue.v1.category_pb2.Category]: ...

@@ -1,18 +1,18 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.catalogue.v1.inventory_pb2
 
 class InventoryServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    GetInventory: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.inventory_pb2.GetInventoryRequest, lumi.catalogue.v1.inventory_pb2.Inventory]
-    AdjustInventory: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.inventory_pb2.AdjustInventoryRequest, lumi.catalogue.v1.inventory_pb2.Inventory]
-    SetInventory: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.inventory_pb2.SetInventoryRequest, lumi.catalogue.v1.inventory_pb2.Inventory]
-    ReserveStock: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.inventory_pb2.ReserveStockRequest, lumi.catalogue.v1.inventory_pb2.ReserveStockResponse]
-    CommitReservation: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.inventory_pb2.CommitReservationRequest, lumi.catalogue.v1.inventory_pb2.Reservation]
-    ReleaseReservation: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.inventory_pb2.ReleaseReservationRequest, lumi.catalogue.v1.inventory_pb2.Reservation]
+    GetInventory: lumi._aio.Unary[lumi.catalogue.v1.inventory_pb2.GetInventoryRequest, lumi.catalogue.v1.inventory_pb2.Inventory]
+    AdjustInventory: lumi._aio.Unary[lumi.catalogue.v1.inventory_pb2.AdjustInventoryRequest, lumi.catalogue.v1.inventory_pb2.Inventory]
+    SetInventory: lumi._aio.Unary[lumi.catalogue.v1.inventory_pb2.SetInventoryRequest, lumi.catalogue.v1.inventory_pb2.Inventory]
+    ReserveStock: lumi._aio.Unary[lumi.catalogue.v1.inventory_pb2.ReserveStockRequest, lumi.catalogue.v1.inventory_pb2.ReserveStockResponse]
+    CommitReservation: lumi._aio.Unary[lumi.catalogue.v1.inventory_pb2.CommitReservationRequest, lumi.catalogue.v1.inventory_pb2.Reservation]
+    ReleaseReservation: lumi._aio.Unary[lumi.catalogue.v1.inventory_pb2.ReleaseReservationRequest, lumi.catalogue.v1.inventory_pb2.Reservation]
 
 class InventoryServiceServicer:
     def GetInventory(self, request: lumi.catalogue.v1.inventory_pb2.GetInventoryRequest, context: Any) -> Awaitable[lumi.catalogue.v1.inventory_pb2.Inventory]: ...

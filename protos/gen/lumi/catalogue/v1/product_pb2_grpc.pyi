@@ -1,17 +1,17 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.catalogue.v1.product_pb2
 
 class ProductServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    CreateProduct: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.product_pb2.CreateProductRequest, lumi.catalogue.v1.product_pb2.Product]
-    GetProduct: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.product_pb2.GetProductRequest, lumi.catalogue.v1.product_pb2.Product]
-    GetProductBySlug: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.product_pb2.GetProductBySlugRequest, lumi.catalogue.v1.product_pb2.Product]
-    ListProducts: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.product_pb2.ListProductsRequest, lumi.catalogue.v1.product_pb2.ListProductsResponse]
-    PublishProduct: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.product_pb2.PublishProductRequest, lumi.catalogue.v1.product_pb2.Product]
+    CreateProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.CreateProductRequest, lumi.catalogue.v1.product_pb2.Product]
+    GetProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.GetProductRequest, lumi.catalogue.v1.product_pb2.Product]
+    GetProductBySlug: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.GetProductBySlugRequest, lumi.catalogue.v1.product_pb2.Product]
+    ListProducts: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.ListProductsRequest, lumi.catalogue.v1.product_pb2.ListProductsResponse]
+    PublishProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.PublishProductRequest, lumi.catalogue.v1.product_pb2.Product]
 
 class ProductServiceServicer:
     def CreateProduct(self, request: lumi.catalogue.v1.product_pb2.CreateProductRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.Product]: ...

@@ -1,13 +1,13 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.catalogue.v1.transfer_pb2
 
 class TransferServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    ImportProducts: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.transfer_pb2.ImportProductsRequest, lumi.catalogue.v1.transfer_pb2.ImportProductsResponse]
+    ImportProducts: lumi._aio.Unary[lumi.catalogue.v1.transfer_pb2.ImportProductsRequest, lumi.catalogue.v1.transfer_pb2.ImportProductsResponse]
 
 class TransferServiceServicer:
     def ImportProducts(self, request: lumi.catalogue.v1.transfer_pb2.ImportProductsRequest, context: Any) -> Awaitable[lumi.catalogue.v1.transfer_pb2.ImportProductsResponse]: ...

@@ -1,16 +1,16 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.catalogue.v1.variant_pb2
 
 class VariantServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    CreateVariant: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.CreateVariantRequest, lumi.catalogue.v1.variant_pb2.ProductVariant]
-    GetVariant: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.GetVariantRequest, lumi.catalogue.v1.variant_pb2.ProductVariant]
-    ListVariants: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.ListVariantsRequest, lumi.catalogue.v1.variant_pb2.ListVariantsResponse]
-    ResolveVariants: grpc.aio.UnaryUnaryMultiCallable[lumi.catalogue.v1.variant_pb2.ResolveVariantsRequest, lumi.catalogue.v1.variant_pb2.ResolveVariantsResponse]
+    CreateVariant: lumi._aio.Unary[lumi.catalogue.v1.variant_pb2.CreateVariantRequest, lumi.catalogue.v1.variant_pb2.ProductVariant]
+    GetVariant: lumi._aio.Unary[lumi.catalogue.v1.variant_pb2.GetVariantRequest, lumi.catalogue.v1.variant_pb2.ProductVariant]
+    ListVariants: lumi._aio.Unary[lumi.catalogue.v1.variant_pb2.ListVariantsRequest, lumi.catalogue.v1.variant_pb2.ListVariantsResponse]
+    ResolveVariants: lumi._aio.Unary[lumi.catalogue.v1.variant_pb2.ResolveVariantsRequest, lumi.catalogue.v1.variant_pb2.ResolveVariantsResponse]
 
 class VariantServiceServicer:
     def CreateVariant(self, request: lumi.catalogue.v1.variant_pb2.CreateVariantRequest, context: Any) -> Awaitable[lumi.catalogue.v1.variant_pb2.ProductVariant]: ...

@@ -1,18 +1,18 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.identity.v1.access_pb2
 
 class AccessServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    GetRole: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.access_pb2.GetRoleRequest, lumi.identity.v1.access_pb2.Role]
-    ListRoles: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.access_pb2.ListRolesRequest, lumi.identity.v1.access_pb2.ListRolesResponse]
-    ListPermissions: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.access_pb2.ListPermissionsRequest, lumi.identity.v1.access_pb2.ListPermissionsResponse]
-    AssignRole: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.access_pb2.AssignRoleRequest, lumi.identity.v1.access_pb2.EffectivePermissions]
-    UnassignRole: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.access_pb2.UnassignRoleRequest, lumi.identity.v1.access_pb2.EffectivePermissions]
-    GetEffectivePermissions: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.access_pb2.GetEffectivePermissionsRequest, lumi.identity.v1.access_pb2.EffectivePermissions]
+    GetRole: lumi._aio.Unary[lumi.identity.v1.access_pb2.GetRoleRequest, lumi.identity.v1.access_pb2.Role]
+    ListRoles: lumi._aio.Unary[lumi.identity.v1.access_pb2.ListRolesRequest, lumi.identity.v1.access_pb2.ListRolesResponse]
+    ListPermissions: lumi._aio.Unary[lumi.identity.v1.access_pb2.ListPermissionsRequest, lumi.identity.v1.access_pb2.ListPermissionsResponse]
+    AssignRole: lumi._aio.Unary[lumi.identity.v1.access_pb2.AssignRoleRequest, lumi.identity.v1.access_pb2.EffectivePermissions]
+    UnassignRole: lumi._aio.Unary[lumi.identity.v1.access_pb2.UnassignRoleRequest, lumi.identity.v1.access_pb2.EffectivePermissions]
+    GetEffectivePermissions: lumi._aio.Unary[lumi.identity.v1.access_pb2.GetEffectivePermissionsRequest, lumi.identity.v1.access_pb2.EffectivePermissions]
 
 class AccessServiceServicer:
     def GetRole(self, request: lumi.identity.v1.access_pb2.GetRoleRequest, context: Any) -> Awaitable[lumi.identity.v1.access_pb2.Role]: ...

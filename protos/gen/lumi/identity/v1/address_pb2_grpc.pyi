@@ -1,20 +1,20 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import google.protobuf.empty_pb2
 import lumi.identity.v1.address_pb2
 
 class AddressServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    GetAddress: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.GetAddressRequest, lumi.identity.v1.address_pb2.Address]
-    ListAddresses: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.ListAddressesRequest, lumi.identity.v1.address_pb2.ListAddressesResponse]
-    CreateAddress: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.CreateAddressRequest, lumi.identity.v1.address_pb2.Address]
-    UpdateAddress: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.UpdateAddressRequest, lumi.identity.v1.address_pb2.Address]
-    DeleteAddress: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.DeleteAddressRequest, google.protobuf.empty_pb2.Empty]
-    SetDefaultAddress: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.SetDefaultAddressRequest, lumi.identity.v1.address_pb2.Address]
-    ResolveAddress: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.address_pb2.ResolveAddressRequest, lumi.identity.v1.address_pb2.Address]
+    GetAddress: lumi._aio.Unary[lumi.identity.v1.address_pb2.GetAddressRequest, lumi.identity.v1.address_pb2.Address]
+    ListAddresses: lumi._aio.Unary[lumi.identity.v1.address_pb2.ListAddressesRequest, lumi.identity.v1.address_pb2.ListAddressesResponse]
+    CreateAddress: lumi._aio.Unary[lumi.identity.v1.address_pb2.CreateAddressRequest, lumi.identity.v1.address_pb2.Address]
+    UpdateAddress: lumi._aio.Unary[lumi.identity.v1.address_pb2.UpdateAddressRequest, lumi.identity.v1.address_pb2.Address]
+    DeleteAddress: lumi._aio.Unary[lumi.identity.v1.address_pb2.DeleteAddressRequest, google.protobuf.empty_pb2.Empty]
+    SetDefaultAddress: lumi._aio.Unary[lumi.identity.v1.address_pb2.SetDefaultAddressRequest, lumi.identity.v1.address_pb2.Address]
+    ResolveAddress: lumi._aio.Unary[lumi.identity.v1.address_pb2.ResolveAddressRequest, lumi.identity.v1.address_pb2.Address]
 
 class AddressServiceServicer:
     def GetAddress(self, request: lumi.identity.v1.address_pb2.GetAddressRequest, context: Any) -> Awaitable[lumi.identity.v1.address_pb2.Address]: ...

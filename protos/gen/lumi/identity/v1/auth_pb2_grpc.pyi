@@ -1,19 +1,19 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import google.protobuf.empty_pb2
 import lumi.identity.v1.auth_pb2
 import lumi.identity.v1.user_pb2
 
 class AuthServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    SignUp: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.SignUpRequest, lumi.identity.v1.user_pb2.User]
-    SignIn: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.SignInRequest, lumi.identity.v1.auth_pb2.SignInResponse]
-    RefreshToken: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.RefreshTokenRequest, lumi.identity.v1.auth_pb2.RefreshTokenResponse]
-    SignOut: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.SignOutRequest, google.protobuf.empty_pb2.Empty]
-    GetJwks: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.auth_pb2.GetJwksRequest, lumi.identity.v1.auth_pb2.Jwks]
+    SignUp: lumi._aio.Unary[lumi.identity.v1.auth_pb2.SignUpRequest, lumi.identity.v1.user_pb2.User]
+    SignIn: lumi._aio.Unary[lumi.identity.v1.auth_pb2.SignInRequest, lumi.identity.v1.auth_pb2.SignInResponse]
+    RefreshToken: lumi._aio.Unary[lumi.identity.v1.auth_pb2.RefreshTokenRequest, lumi.identity.v1.auth_pb2.RefreshTokenResponse]
+    SignOut: lumi._aio.Unary[lumi.identity.v1.auth_pb2.SignOutRequest, google.protobuf.empty_pb2.Empty]
+    GetJwks: lumi._aio.Unary[lumi.identity.v1.auth_pb2.GetJwksRequest, lumi.identity.v1.auth_pb2.Jwks]
 
 class AuthServiceServicer:
     def SignUp(self, request: lumi.identity.v1.auth_pb2.SignUpRequest, context: Any) -> Awaitable[lumi.identity.v1.user_pb2.User]: ...

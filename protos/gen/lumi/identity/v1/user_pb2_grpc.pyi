@@ -1,14 +1,14 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.identity.v1.user_pb2
 
 class UserServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    GetMe: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.user_pb2.GetMeRequest, lumi.identity.v1.user_pb2.User]
-    GetUser: grpc.aio.UnaryUnaryMultiCallable[lumi.identity.v1.user_pb2.GetUserRequest, lumi.identity.v1.user_pb2.User]
+    GetMe: lumi._aio.Unary[lumi.identity.v1.user_pb2.GetMeRequest, lumi.identity.v1.user_pb2.User]
+    GetUser: lumi._aio.Unary[lumi.identity.v1.user_pb2.GetUserRequest, lumi.identity.v1.user_pb2.User]
 
 class UserServiceServicer:
     def GetMe(self, request: lumi.identity.v1.user_pb2.GetMeRequest, context: Any) -> Awaitable[lumi.identity.v1.user_pb2.User]: ...

@@ -1,21 +1,21 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import google.protobuf.empty_pb2
 import lumi.marketing.v1.coupon_pb2
 
 class CouponServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    CreateCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.CreateCouponRequest, lumi.marketing.v1.coupon_pb2.Coupon]
-    GetCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.GetCouponRequest, lumi.marketing.v1.coupon_pb2.Coupon]
-    GetCouponByCode: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.GetCouponByCodeRequest, lumi.marketing.v1.coupon_pb2.Coupon]
-    ListCoupons: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.ListCouponsRequest, lumi.marketing.v1.coupon_pb2.ListCouponsResponse]
-    ValidateCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.ValidateCouponRequest, lumi.marketing.v1.coupon_pb2.ValidateCouponResponse]
-    EvaluateDiscount: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.EvaluateDiscountRequest, lumi.marketing.v1.coupon_pb2.Discount]
-    RedeemCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.RedeemCouponRequest, lumi.marketing.v1.coupon_pb2.CouponRedemption]
-    ReleaseCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.marketing.v1.coupon_pb2.ReleaseCouponRequest, google.protobuf.empty_pb2.Empty]
+    CreateCoupon: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.CreateCouponRequest, lumi.marketing.v1.coupon_pb2.Coupon]
+    GetCoupon: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.GetCouponRequest, lumi.marketing.v1.coupon_pb2.Coupon]
+    GetCouponByCode: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.GetCouponByCodeRequest, lumi.marketing.v1.coupon_pb2.Coupon]
+    ListCoupons: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.ListCouponsRequest, lumi.marketing.v1.coupon_pb2.ListCouponsResponse]
+    ValidateCoupon: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.ValidateCouponRequest, lumi.marketing.v1.coupon_pb2.ValidateCouponResponse]
+    EvaluateDiscount: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.EvaluateDiscountRequest, lumi.marketing.v1.coupon_pb2.Discount]
+    RedeemCoupon: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.RedeemCouponRequest, lumi.marketing.v1.coupon_pb2.CouponRedemption]
+    ReleaseCoupon: lumi._aio.Unary[lumi.marketing.v1.coupon_pb2.ReleaseCouponRequest, google.protobuf.empty_pb2.Empty]
 
 class CouponServiceServicer:
     def CreateCoupon(self, request: lumi.marketing.v1.coupon_pb2.CreateCouponRequest, context: Any) -> Awaitable[lumi.marketing.v1.coupon_pb2.Coupon]: ...

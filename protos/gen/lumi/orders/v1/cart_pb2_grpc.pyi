@@ -1,23 +1,23 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.orders.v1.cart_pb2
 
 class CartServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    CreateCart: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.CreateCartRequest, lumi.orders.v1.cart_pb2.Cart]
-    GetCart: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.GetCartRequest, lumi.orders.v1.cart_pb2.Cart]
-    GetActiveCart: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.GetActiveCartRequest, lumi.orders.v1.cart_pb2.Cart]
-    AddCartItem: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.AddCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
-    UpdateCartItem: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.UpdateCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
-    RemoveCartItem: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.RemoveCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
-    ClearCart: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.ClearCartRequest, lumi.orders.v1.cart_pb2.Cart]
-    ApplyCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.ApplyCouponRequest, lumi.orders.v1.cart_pb2.Cart]
-    RemoveCoupon: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.RemoveCouponRequest, lumi.orders.v1.cart_pb2.Cart]
-    SetCartAddresses: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.SetCartAddressesRequest, lumi.orders.v1.cart_pb2.Cart]
-    QuoteCart: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.cart_pb2.QuoteCartRequest, lumi.orders.v1.cart_pb2.CartQuote]
+    CreateCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.CreateCartRequest, lumi.orders.v1.cart_pb2.Cart]
+    GetCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.GetCartRequest, lumi.orders.v1.cart_pb2.Cart]
+    GetActiveCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.GetActiveCartRequest, lumi.orders.v1.cart_pb2.Cart]
+    AddCartItem: lumi._aio.Unary[lumi.orders.v1.cart_pb2.AddCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
+    UpdateCartItem: lumi._aio.Unary[lumi.orders.v1.cart_pb2.UpdateCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
+    RemoveCartItem: lumi._aio.Unary[lumi.orders.v1.cart_pb2.RemoveCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
+    ClearCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.ClearCartRequest, lumi.orders.v1.cart_pb2.Cart]
+    ApplyCoupon: lumi._aio.Unary[lumi.orders.v1.cart_pb2.ApplyCouponRequest, lumi.orders.v1.cart_pb2.Cart]
+    RemoveCoupon: lumi._aio.Unary[lumi.orders.v1.cart_pb2.RemoveCouponRequest, lumi.orders.v1.cart_pb2.Cart]
+    SetCartAddresses: lumi._aio.Unary[lumi.orders.v1.cart_pb2.SetCartAddressesRequest, lumi.orders.v1.cart_pb2.Cart]
+    QuoteCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.QuoteCartRequest, lumi.orders.v1.cart_pb2.CartQuote]
 
 class CartServiceServicer:
     def CreateCart(self, request: lumi.orders.v1.cart_pb2.CreateCartRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...

@@ -1,18 +1,18 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.orders.v1.order_pb2
 
 class OrderServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    PlaceOrder: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.order_pb2.PlaceOrderRequest, lumi.orders.v1.order_pb2.PlaceOrderResponse]
-    GetOrder: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.order_pb2.GetOrderRequest, lumi.orders.v1.order_pb2.Order]
-    GetOrderByReference: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.order_pb2.GetOrderByReferenceRequest, lumi.orders.v1.order_pb2.Order]
-    ListOrders: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.order_pb2.ListOrdersRequest, lumi.orders.v1.order_pb2.ListOrdersResponse]
-    CancelOrder: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.order_pb2.CancelOrderRequest, lumi.orders.v1.order_pb2.Order]
-    BatchGetOrderStates: grpc.aio.UnaryUnaryMultiCallable[lumi.orders.v1.order_pb2.BatchGetOrderStatesRequest, lumi.orders.v1.order_pb2.BatchGetOrderStatesResponse]
+    PlaceOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.PlaceOrderRequest, lumi.orders.v1.order_pb2.PlaceOrderResponse]
+    GetOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.GetOrderRequest, lumi.orders.v1.order_pb2.Order]
+    GetOrderByReference: lumi._aio.Unary[lumi.orders.v1.order_pb2.GetOrderByReferenceRequest, lumi.orders.v1.order_pb2.Order]
+    ListOrders: lumi._aio.Unary[lumi.orders.v1.order_pb2.ListOrdersRequest, lumi.orders.v1.order_pb2.ListOrdersResponse]
+    CancelOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.CancelOrderRequest, lumi.orders.v1.order_pb2.Order]
+    BatchGetOrderStates: lumi._aio.Unary[lumi.orders.v1.order_pb2.BatchGetOrderStatesRequest, lumi.orders.v1.order_pb2.BatchGetOrderStatesResponse]
 
 class OrderServiceServicer:
     def PlaceOrder(self, request: lumi.orders.v1.order_pb2.PlaceOrderRequest, context: Any) -> Awaitable[lumi.orders.v1.order_pb2.PlaceOrderResponse]: ...

@@ -1,18 +1,18 @@
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 import grpc.aio
+import lumi._aio
 import lumi.payments.v1.payment_pb2
 
 class PaymentServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
-    CreatePayment: grpc.aio.UnaryUnaryMultiCallable[lumi.payments.v1.payment_pb2.CreatePaymentRequest, lumi.payments.v1.payment_pb2.Payment]
-    GetPayment: grpc.aio.UnaryUnaryMultiCallable[lumi.payments.v1.payment_pb2.GetPaymentRequest, lumi.payments.v1.payment_pb2.Payment]
-    ListPayments: grpc.aio.UnaryUnaryMultiCallable[lumi.payments.v1.payment_pb2.ListPaymentsRequest, lumi.payments.v1.payment_pb2.ListPaymentsResponse]
-    CapturePayment: grpc.aio.UnaryUnaryMultiCallable[lumi.payments.v1.payment_pb2.CapturePaymentRequest, lumi.payments.v1.payment_pb2.Payment]
-    VoidPayment: grpc.aio.UnaryUnaryMultiCallable[lumi.payments.v1.payment_pb2.VoidPaymentRequest, lumi.payments.v1.payment_pb2.Payment]
-    RecordManualPayment: grpc.aio.UnaryUnaryMultiCallable[lumi.payments.v1.payment_pb2.RecordManualPaymentRequest, lumi.payments.v1.payment_pb2.Payment]
+    CreatePayment: lumi._aio.Unary[lumi.payments.v1.payment_pb2.CreatePaymentRequest, lumi.payments.v1.payment_pb2.Payment]
+    GetPayment: lumi._aio.Unary[lumi.payments.v1.payment_pb2.GetPaymentRequest, lumi.payments.v1.payment_pb2.Payment]
+    ListPayments: lumi._aio.Unary[lumi.payments.v1.payment_pb2.ListPaymentsRequest, lumi.payments.v1.payment_pb2.ListPaymentsResponse]
+    CapturePayment: lumi._aio.Unary[lumi.payments.v1.payment_pb2.CapturePaymentRequest, lumi.payments.v1.payment_pb2.Payment]
+    VoidPayment: lumi._aio.Unary[lumi.payments.v1.payment_pb2.VoidPaymentRequest, lumi.payments.v1.payment_pb2.Payment]
+    RecordManualPayment: lumi._aio.Unary[lumi.payments.v1.payment_pb2.RecordManualPaymentRequest, lumi.payments.v1.payment_pb2.Payment]
 
 class PaymentServiceServicer:
     def CreatePayment(self, request: lumi.payments.v1.payment_pb2.CreatePaymentRequest, context: Any) -> Awaitable[lumi.payments.v1.payment_pb2.Payment]: ...

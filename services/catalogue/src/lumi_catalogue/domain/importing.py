@@ -163,9 +163,9 @@ class Plan:
             if ("variant", variant.sku) in keys:
                 raise RowRefused(Reason.ROW_REPEATED, "the row names this SKU twice", field=f"variants[{number}].sku")
             keys["variant", variant.sku] = f"variants[{number}].sku"
-        for key, field in keys.items():
+        for key, path in keys.items():
             if key in self._seen:
-                raise RowRefused(Reason.ROW_REPEATED, "an earlier row of the call has it", field=field)
+                raise RowRefused(Reason.ROW_REPEATED, "an earlier row of the call has it", field=path)
         return set(keys)
 
     def _category(self, number: int, slug: str) -> str:

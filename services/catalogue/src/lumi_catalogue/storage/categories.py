@@ -1,13 +1,11 @@
 """The SQL of categories."""
 
-from google.protobuf.message import Message
 from sqlalchemy import Text, bindparam, select
 
 from lumi_catalogue.domain.category import Category
 from lumi_catalogue.storage.tables import CATEGORY, categories, common
 from lumi_common.db.page import Listing
 from lumi_common.db.repository import Repository
-from lumi_common.db.request import Once
 
 _c = categories.c
 
@@ -16,11 +14,6 @@ class CategoryRepository(Repository[Category]):
     """Categories by id."""
 
     aggregate, common, entity = CATEGORY, common, Category
-
-    @classmethod
-    async def create(cls, once: Once, category: Category, answer: Message) -> None:
-        """Write a new category and the request's record."""
-        await once.change(cls._insert_once, answer, action="category.created", **cls.values(category))
 
 
 CATEGORIES = Listing(

@@ -154,7 +154,7 @@ def _change() -> Statement:
         name="product",
     )
     row = _variant_row.c
-    # Every row is there already. Written as an insert for its order: the old primary steps back before the new one comes.
+    # Every row is there already. An insert, for its order: the old primary steps back before the new one comes.
     new = insert(product_variants).from_select(
         ["id", "product_id", "sku", *_OF_VARIANT],
         select(row.id, row.product_id, row.sku, *(row[name] for name in _OF_VARIANT)).order_by(row.is_primary, row.id),

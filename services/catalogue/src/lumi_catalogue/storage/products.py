@@ -2,7 +2,7 @@
 
 from google.protobuf.message import Message
 from sqlalchemy import Boolean, ColumnElement, Text, bindparam, cast, exists, func, insert, literal_column, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from lumi_catalogue.domain.product import Product
 from lumi_catalogue.storage.tables import PRODUCT, common, product_categories, product_variants, products

@@ -286,7 +286,6 @@ _FIRST_ANSWER = Statement(
         common.request_ids.c.request_id == bindparam("request_id"),
     )
 )
-_ENDS = {ReservationState.COMMITTED: _COMMIT, ReservationState.RELEASED: _RELEASE}
 
 
 async def lock(
@@ -342,15 +341,19 @@ async def of_order(on: Executor, order_id: str) -> list[Held]:
     ]
 
 
-async def fence(on: Executor, order_id: str) -> None:
-    """See to it that an order which holds nothing will never hold anything; needs a transaction."""
+async def commit(on: Executor, order_id: str) -> bool:
+    """Take what the order holds out of the stock for good; False when it holds nothing (any more)."""
+    return bool(await on.fetch(_COMMIT, order_id=order_id))
+
+
+async def release(on: Executor, order_id: str) -> None:
+    """Give back what the order holds; needs a transaction. One that never held anything never will."""
+    if await on.fetch(_RELEASE, order_id=order_id) or await of_order(on, order_id):
+        return
     await on.fetch(_LOCK_ORDER, order_id=order_id)
     await on.fetch(_FENCE, order_id=order_id)
-
-
-async def end(on: Executor, order_id: str, state: ReservationState) -> bool:
-    """Make an order's open reservations COMMITTED or RELEASED; False when there are none."""
-    return bool(await on.fetch(_ENDS[state], order_id=order_id))
+    # A reservation that was under way may have come first, while we waited for the order's lock.
+    await on.fetch(_RELEASE, order_id=order_id)
 
 
 async def expire(on: Executor, order_id: str, now: datetime) -> bool:

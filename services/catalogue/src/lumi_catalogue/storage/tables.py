@@ -1,5 +1,7 @@
 """The catalogue's tables, and what may be told of their rows."""
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -86,7 +88,7 @@ Index(
 )
 
 
-def _variant_id(**options: bool) -> Column[str]:
+def _variant_id(**options: Any) -> Column[str]:
     reference = ForeignKey(product_variants.c.id, ondelete="CASCADE")
     return Column("product_variant_id", identifier, reference, nullable=False, **options)
 

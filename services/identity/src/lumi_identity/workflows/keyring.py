@@ -1,6 +1,5 @@
 """The signing keys of this process: read from the table, made there when one is wanted."""
 
-import asyncio
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -57,12 +56,6 @@ class Keyring:
             if begins is not None:
                 await keys.insert_key(tx, self._made(begins))
                 self._keys = await keys.published(tx)
-
-    async def keep_fresh(self) -> None:
-        """Refresh once in a cache life, for ever."""
-        while True:
-            await asyncio.sleep(signing_key.CACHE_LIFE.total_seconds() / 2)
-            await self.refresh()
 
     def sign(self, principal: Principal) -> tuple[str, int]:
         """An access token, and its expiry in Unix seconds."""

@@ -24,7 +24,7 @@ class CouponService(CouponServiceServicer):
     async def CreateCoupon(self, request: pb.CreateCouponRequest, context: Context) -> pb.Coupon:
         coupon = convert.new_coupon(request.coupon, self._clock())
         async with self._db.once(request, context) as once:
-            await CouponRepository.create(once, coupon, "coupon.created", convert.coupon_to_proto(coupon))
+            await CouponRepository.insert_once(once, coupon, "coupon.created", convert.coupon_to_proto(coupon))
         return once.answer
 
     async def GetCoupon(self, request: pb.GetCouponRequest, context: Context) -> pb.Coupon:

@@ -1,6 +1,7 @@
 """Catalogue: what variants cost and whether there are any, and stock held back for an order."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from lumi.catalogue.v1 import inventory_pb2, product_pb2, variant_pb2
 
@@ -83,7 +84,7 @@ def _offer(variant: variant_pb2.ResolvedVariant) -> Offer:
 
 
 def _sold(line: inventory_pb2.ReservedLine) -> SoldLine:
-    variant = {"title": line.variant_title, "sku": line.sku}
+    variant: dict[str, Any] = {"title": line.variant_title, "sku": line.sku}
     if line.attributes.fields:
         variant["attributes"] = plain(line.attributes)
     return SoldLine(

@@ -101,10 +101,10 @@ class Cart:
         self.version += 1
 
     def expect(self, etag: str = "", field: str = "etag") -> None:
-        """Raise unless it may change: FailedPrecondition once it is closed or being placed, Aborted for a stale etag."""
-        self.expect_active()
+        """Raise FailedPrecondition when it is being placed or closed, Aborted for a stale etag in `field`."""
         if self.placing:
             raise being_placed(self.placing)
+        self.expect_active()
         if etag and etag != self.etag:
             raise Aborted(Common.ETAG_MISMATCH, "the cart has changed: read it again", field=field, cart_id=self.id)
 

@@ -28,7 +28,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the caller asks for; address ids are empty for the cart's own, `cart_etag` is empty for the cart as it is."""
+    """What the caller asks for; empty address ids stand for the cart's own, an empty etag for the cart as it is."""
 
     cart_id: str
     user_id: str

@@ -120,8 +120,8 @@ CREATE = recorded(
             id=bindparam("id"),
             user_id=bindparam("user_id"),
             currency=bindparam("currency"),
-            created_at=bindparam("created_at", type_=timestamp),
-            updated_at=bindparam("updated_at", type_=timestamp),
+            created_at=_now,
+            updated_at=_now,
         ),
         "cart.created",
     ),
@@ -191,6 +191,11 @@ class Carts:
     async def abandon(self, age: Any, limit: int = 100) -> int:
         """Give up ACTIVE carts that nobody touched for `age` (a timedelta); how many."""
         return len(await self._on.fetch(_ABANDON, age=age, limit=limit))
+
+
+def creating(cart: Cart) -> dict[str, Any]:
+    """The parameters of CREATE."""
+    return {"id": cart.id, "user_id": cart.user_id, "currency": cart.currency, "now": cart.created_at}
 
 
 def saving(cart: Cart) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Placing an order over four services: a cart becomes an order with stock, coupon and payment, or nothing happens."""
 
-import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -13,7 +11,6 @@ from lumi_common.db.database import Database
 from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition, InvalidArgument, LumiError, NotFound
 from lumi_common.errors import Reason as Common
 from lumi_orders.clients.catalogue import Catalogue
-from lumi_orders.clients.identity import Identity
 from lumi_orders.clients.marketing import Marketing
 from lumi_orders.clients.payments import Payments
 from lumi_orders.domain.cart import Cart, being_placed
@@ -27,14 +24,10 @@ from lumi_orders.storage.checkouts import Checkouts, Started
 from lumi_orders.storage.orders import Orders, moving
 from lumi_orders.storage.placing import FINISH, PLACE, SETTLE, placing
 from lumi_orders.workflows import refusals
+from lumi_orders.workflows.addresses import AddressBook, Addresses
 from lumi_orders.workflows.keeping import Keeper, actor_of
 from lumi_orders.workflows.refusals import asked
 from lumi_orders.workflows.undo import Undo
-
-
-class _Addresses(NamedTuple):
-    shipping: Address | None
-    billing: Address | None
 
 
 class Checkout:
@@ -53,17 +46,19 @@ class Checkout:
         catalogue: Catalogue,
         payments: Payments,
         marketing: Marketing,
-        identity: Identity,
+        book: AddressBook,
         answer: Callable[[Placed], Message],
     ) -> None:
         self._db, self._clock, self._undo, self._answer = db, clock, undo, answer
-        self._catalogue, self._payments, self._marketing, self._identity = catalogue, payments, marketing, identity
+        self._catalogue, self._payments, self._marketing, self._book = catalogue, payments, marketing, book
         self._orders, self._checkouts = Orders(db), Checkouts(db)
 
     async def place(self, wanted: Wanted, keeper: Keeper) -> None:
         """Place an order and keep its answer; raises the refusal of the step that refused, with all of it undone."""
         context = keeper.context
-        given = await asked(self._addresses(wanted, context), refusals.of_address)
+        given = await self._book.resolve(
+            wanted.user_id, wanted.shipping_address_id, wanted.billing_address_id, context
+        )
         order_id = cuid()
         cart = await self._begin(order_id, wanted, given, context)
         try:
@@ -98,15 +93,7 @@ class Checkout:
             raise Aborted(Reason.PLACING_UNDONE, "the order was cancelled meanwhile", order_id=order.id)
         await keeper.change(FINISH, self._answer(placed), order_id=order.id)
 
-    async def _addresses(self, wanted: Wanted, context: Context) -> _Addresses:
-        """The addresses that the call names, out of the caller's book."""
-        shipping, billing = wanted.shipping_address_id, wanted.billing_address_id
-        ids = [id for id in dict.fromkeys((shipping, billing)) if id]
-        found = await asyncio.gather(*(self._identity.address(id, wanted.user_id, context) for id in ids))
-        by_id = dict(zip(ids, found, strict=True))
-        return _Addresses(by_id.get(shipping), by_id.get(billing))
-
-    async def _begin(self, order_id: str, wanted: Wanted, given: _Addresses, context: Context) -> Cart:
+    async def _begin(self, order_id: str, wanted: Wanted, given: Addresses, context: Context) -> Cart:
         """Step 1: freeze the cart."""
         started = await self._checkouts.start(
             order_id=order_id,
@@ -125,7 +112,7 @@ class Checkout:
             raise await self._refusal(started, wanted, given)
         return started.cart
 
-    async def _refusal(self, started: Started, wanted: Wanted, given: _Addresses) -> LumiError:
+    async def _refusal(self, started: Started, wanted: Wanted, given: Addresses) -> LumiError:
         """Why step 1 began nothing."""
         cart = started.cart
         if started.repeated:
@@ -150,7 +137,7 @@ class Checkout:
         return being_placed(rival[0] if rival else "")
 
     async def _write(
-        self, order_id: str, cart: Cart, given: _Addresses, wanted: Wanted, context: Context
+        self, order_id: str, cart: Cart, given: Addresses, wanted: Wanted, context: Context
     ) -> Order:
         """Steps 2 to 4: stock, coupon, and the order at the prices that catalogue reserved it at."""
         lines, currency = await asked(

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from lumi_common.context import Context
-from lumi_common.errors import FailedPrecondition, LumiError
+from lumi_common.errors import LumiError
 from lumi_orders.clients.catalogue import Catalogue
 from lumi_orders.clients.marketing import Discount, Marketing
 from lumi_orders.domain.cart import Cart
 from lumi_orders.domain.errors import Reason
 from lumi_orders.domain.pricing import ZERO
 from lumi_orders.domain.quote import Quote, quote, quote_lines, subtotal
-from lumi_orders.workflows.refusals import coupon_refused
+from lumi_orders.workflows.refusals import coupon_gives_nothing, coupon_refused
 
 
 class Quotes:
@@ -43,10 +43,5 @@ class Quotes:
         """
         quoted = await self.quote(replace(cart, coupon_code=code), context)
         if quoted.coupon_refusal or not quoted.price.discount:
-            raise FailedPrecondition(
-                Reason.COUPON_REFUSED,
-                "the coupon gives this cart nothing",
-                field="code",
-                reason=quoted.coupon_refusal or Reason.CART_EMPTY,
-            )
+            raise coupon_gives_nothing(quoted.coupon_refusal or Reason.CART_EMPTY)
         return quoted.coupon_code

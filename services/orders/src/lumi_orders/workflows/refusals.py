@@ -22,17 +22,21 @@ async def asked(call: Awaitable[T], meaning: Meaning) -> T:
         raise meaning(error) from error
 
 
-def of_address(error: LumiError) -> LumiError:
-    """Identity: the address is not in the caller's book, or identity is away."""
-    if error.code == "NOT_FOUND":
-        return FailedPrecondition(Reason.ADDRESS_NOT_FOUND, "no such address in the caller's book", **_id(error))
-    return error
+def of_address(field: str) -> Meaning:
+    """Identity: the address that `field` names is not in the caller's book, or identity is away."""
+
+    def meaning(error: LumiError) -> LumiError:
+        if error.code != "NOT_FOUND":
+            return error
+        return FailedPrecondition(Reason.ADDRESS_NOT_FOUND, "no such address in the caller's book", field=field)
+
+    return meaning
 
 
 def of_stock(error: LumiError) -> LumiError:
     """Catalogue: a line cannot be had, or catalogue is away."""
     if error.code == "FAILED_PRECONDITION" and error.reason in _OF_STOCK:
-        return FailedPrecondition(error.reason, error.message, **error.facts)
+        return _because(FailedPrecondition(error.reason, error.message), **error.facts)
     return undone("catalogue", error)
 
 
@@ -45,7 +49,12 @@ def coupon_refused(error: LumiError) -> LumiError | None:
     """The refusal of a coupon, None when marketing was not able to say."""
     if error.code not in _DECIDED:
         return None
-    return FailedPrecondition(Reason.COUPON_REFUSED, error.message, reason=error.reason)
+    return coupon_gives_nothing(error.reason)
+
+
+def coupon_gives_nothing(reason: str) -> LumiError:
+    """The refusal of a coupon, for a reason of the marketing service."""
+    return _because(FailedPrecondition(Reason.COUPON_REFUSED, "the coupon gives nothing"), reason=reason)
 
 
 def of_payment(error: LumiError) -> LumiError:
@@ -59,7 +68,7 @@ def of_payment(error: LumiError) -> LumiError:
 
 def payment_refused(reason: str) -> LumiError:
     """The refusal of a payment, for a reason of the payments service."""
-    return FailedPrecondition(Reason.PAYMENT_REFUSED, "the payment was refused", reason=reason)
+    return _because(FailedPrecondition(Reason.PAYMENT_REFUSED, "the payment was refused"), reason=reason)
 
 
 def undone(peer: str, error: LumiError) -> LumiError:
@@ -72,5 +81,7 @@ def unknown() -> LumiError:
     return Unavailable(Common.UNAVAILABLE, "the outcome is not known yet: ask again with the same request id")
 
 
-def _id(error: LumiError) -> dict[str, object]:
-    return {"id": error.facts["id"]} if "id" in error.facts else {}
+def _because(error: LumiError, **facts: object) -> LumiError:
+    """The error with facts of any name, `reason` too."""
+    error.facts.update(facts)
+    return error

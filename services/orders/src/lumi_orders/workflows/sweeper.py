@@ -20,6 +20,7 @@ from lumi_orders.workflows.undo import Undo
 log = getLogger(__name__)
 
 NAME = "orders.sweeper"
+SECONDS = 15.0
 PLACE_ORDER = "lumi.orders.v1.OrderService/PlaceOrder"
 # Causes that may pass: the step is tried again when its time comes.
 _PASSING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED", "INTERNAL")
@@ -65,7 +66,7 @@ class Sweeper:
         await Carts(self._db.on(Context.system(NAME))).abandon(self._cart_expiry)
 
     async def _take_up(self, due: Due) -> None:
-        context = Context.system(NAME)
+        context = Context.system(NAME, timeout=SECONDS)
         log.info("taking up a checkout", extra={"order": due.order_id, "step": due.step})
         try:
             placed = await self._forward(due, context) if due.step is Step.PAY else None
@@ -85,11 +86,11 @@ class Sweeper:
         except LumiError as error:
             if error.code in _PASSING:
                 raise
-            await self._checkouts.undo(due.order_id, str(error), self._undo.lease(context))
+            await self._checkouts.undo(due.order_id, str(error), self._retry)
             return None
 
     async def _expire(self, order_id: str) -> None:
-        context = Context.system(NAME)
+        context = Context.system(NAME, timeout=SECONDS)
         try:
             await self._cancellation.cancel(
                 order_id, Aftercare(self._db, context), owner=None, reason="not paid in time"

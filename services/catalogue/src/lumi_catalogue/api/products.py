@@ -1,0 +1,65 @@
+"""ProductService: what the shop offers."""
+
+from lumi.catalogue.v1.product_pb2 import (
+    CreateProductRequest,
+    GetProductBySlugRequest,
+    GetProductRequest,
+    ListProductsRequest,
+    ListProductsResponse,
+    Product,
+    PublishProductRequest,
+)
+from lumi.catalogue.v1.product_pb2_grpc import ProductServiceServicer
+
+from lumi_catalogue.api import convert
+from lumi_catalogue.api.access import sees_drafts
+from lumi_catalogue.domain.product import ProductStatus
+from lumi_catalogue.storage import products
+from lumi_catalogue.storage.products import ProductRepository
+from lumi_common.clock import Clock
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database
+
+
+class ProductService(ProductServiceServicer):
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    async def CreateProduct(self, request: CreateProductRequest, context: Context) -> Product:
+        product = convert.product_from_proto(request.product, id=cuid(), now=self._clock())
+        async with self._db.once(request, context) as once:
+            await products.create(once, product, convert.product_to_proto(product))
+        return once.answer
+
+    async def GetProduct(self, request: GetProductRequest, context: Context) -> Product:
+        return convert.product_to_proto(await products.by_id(self._db, request.id, drafts=sees_drafts(context)))
+
+    async def GetProductBySlug(self, request: GetProductBySlugRequest, context: Context) -> Product:
+        return convert.product_to_proto(await products.by_slug(self._db, request.slug, drafts=sees_drafts(context)))
+
+    async def ListProducts(self, request: ListProductsRequest, context: Context) -> ListProductsResponse:
+        shown = convert.status_from_proto(request.status) if sees_drafts(context) else ProductStatus.ACTIVE
+        page = await products.PRODUCTS.page(
+            self._db,
+            products.product,
+            size=request.page_size,
+            token=request.page_token,
+            status=shown,
+            category_id=request.category_id or None,
+        )
+        return ListProductsResponse(
+            products=map(convert.product_to_proto, page.items), next_page_token=page.next_page_token
+        )
+
+    async def PublishProduct(self, request: PublishProductRequest, context: Context) -> Product:
+        async with self._db.command(request, context) as command:
+            if command.fresh:
+                repository = ProductRepository(command)
+                product = await repository.lock(request.id)
+                sold = await products.has_variants(command, request.id)
+                if product.publish(has_variants=sold, etag=request.etag):
+                    await repository.save(product, "product.published")
+                published = await products.by_id(command, request.id, drafts=True)
+                command.answer = convert.product_to_proto(published)
+        return command.answer

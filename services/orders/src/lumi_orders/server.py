@@ -1,0 +1,90 @@
+"""All of orders' wiring."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lumi.orders.v1.cart_pb2_grpc import add_CartServiceServicer_to_server
+from lumi.orders.v1.order_pb2_grpc import add_OrderServiceServicer_to_server
+
+from lumi_common.events.handlers import InTransaction
+from lumi_common.service import Runtime
+from lumi_orders.api import convert
+from lumi_orders.api.carts import CartService
+from lumi_orders.api.orders import OrderService
+from lumi_orders.clients.catalogue import Catalogue
+from lumi_orders.clients.identity import Identity
+from lumi_orders.clients.marketing import Marketing
+from lumi_orders.clients.payments import Payments
+from lumi_orders.settings import OrdersSettings
+from lumi_orders.storage.refusals import REFUSALS
+from lumi_orders.workflows.addresses import AddressBook
+from lumi_orders.workflows.cancel import Cancellation
+from lumi_orders.workflows.checkout import Checkout
+from lumi_orders.workflows.quote import Quotes
+from lumi_orders.workflows.settlement import SETTLED, Settlement
+from lumi_orders.workflows.sweeper import Sweeper
+from lumi_orders.workflows.undo import Undo
+
+__all__ = ["REFUSALS", "Peers", "compose", "peers_of"]
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The services that orders asks."""
+
+    catalogue: Catalogue
+    payments: Payments
+    marketing: Marketing
+    identity: Identity
+
+
+def peers_of(runtime: Runtime[OrdersSettings]) -> Peers:
+    """A client for each peer, on its channel."""
+    return Peers(
+        Catalogue(runtime.peer("catalogue")),
+        Payments(runtime.peer("payments")),
+        Marketing(runtime.peer("marketing")),
+        Identity(runtime.peer("identity")),
+    )
+
+
+async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) -> None:
+    """Serve carts and orders, hear of payments, and sweep; `peers` are those of the settings unless given."""
+    peers = peers or peers_of(runtime)
+    settings, db, clock = runtime.settings, runtime.db, runtime.clock
+    book = AddressBook(peers.identity)
+    undo = Undo(
+        db,
+        clock,
+        catalogue=peers.catalogue,
+        payments=peers.payments,
+        marketing=peers.marketing,
+        retry=settings.retry,
+    )
+    checkout = Checkout(
+        db,
+        clock,
+        undo,
+        catalogue=peers.catalogue,
+        payments=peers.payments,
+        marketing=peers.marketing,
+        book=book,
+        answer=convert.placed_to_proto,
+    )
+    cancellation = Cancellation(db, clock, undo, answer=convert.order_to_proto)
+    sweeper = Sweeper(
+        db,
+        checkout,
+        undo,
+        cancellation,
+        every=settings.sweep_seconds,
+        retry=settings.retry,
+        order_expiry=timedelta(seconds=settings.order_expiry_seconds),
+        cart_expiry=timedelta(seconds=settings.cart_expiry_seconds),
+    )
+    quotes = Quotes(peers.catalogue, peers.marketing)
+    carts = CartService(db, clock, peers.catalogue, quotes, book)
+    runtime.serve(add_CartServiceServicer_to_server, carts)
+    runtime.serve(add_OrderServiceServicer_to_server, OrderService(db, checkout, cancellation))
+    runtime.consume("orders-payments", InTransaction(Settlement(clock).apply), types=(SETTLED,))
+    runtime.background("sweeper", sweeper.run)
