@@ -8,6 +8,7 @@ import importlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from lumi_local import certificates
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
 from lumi_local.process import free_port
+from tests.kit.buying import Shelf, Shopper
 
 SERVICES = ("identity", "catalogue", "orders", "payments", "marketing")
 PASSWORD = "correct horse battery staple"
@@ -105,6 +107,15 @@ class Shop:
             )
         answer = await client.SignIn(auth.SignInRequest(email=email, password=PASSWORD))
         return SignedIn(id, email, answer.tokens.access_token)
+
+    async def staff(self, *permissions: str) -> Shelf:
+        """Somebody who fills shelves, with these permissions beside those that takes."""
+        user = await self.user("products.write", "products.read", "inventory.read", "inventory.adjust", *permissions)
+        return Shelf(partial(self.stub, token=user.token))
+
+    async def shopper(self) -> Shopper:
+        """A new customer."""
+        return Shopper(partial(self.stub, token=(await self.user()).token))
 
     @asynccontextmanager
     async def database(self, context: str) -> AsyncIterator[Any]:

@@ -15,6 +15,7 @@ from lumi_identity.threads import Threads
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.keyring import Keyring
 
+KEY_FOR_KEYS = "a key for tests that is long enough"
 PASSWORD = "correct horse battery staple"
 
 
@@ -24,7 +25,7 @@ def an_email() -> str:
 
 def a_keyring(db: Database, **facts: Any) -> Keyring:
     given = {"ttl": 600, "life": timedelta(days=90), "issuer": "lumi", "audience": "lumi", "clock": utc_now}
-    return Keyring(db, KeyCipher(b"a key for keys"), **given | facts)
+    return Keyring(db, KeyCipher(KEY_FOR_KEYS.encode()), **given | facts)
 
 
 async def accounts_of(db: Database, *, cost: int = 4, pepper: int = 1) -> Accounts:

@@ -1,7 +1,7 @@
 """Identity in this process, and clients of its two ports."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 from lumi.identity.v1.access_pb2_grpc import AccessServiceStub
@@ -18,7 +18,7 @@ from lumi_identity.settings import IdentitySettings
 from services.identity.tests.kit import PASSWORD, an_email
 
 ADMIN_EMAIL = "admin@lumi.example"
-ADMIN_PASSWORD = "a password of the admin's own"
+ADMIN_PASSWORD = "seven blue bicycles at dawn"
 
 
 class Client:
@@ -79,7 +79,9 @@ class Identity:
         answer = await self.anybody.SignIn(SignInRequest(email=email, password=password))
         return SignedIn(answer.user.id, email, self.holder_of(answer.tokens.access_token), answer.tokens)
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         await self._public.close()
         await self._internal.close()
-        await self.runtime.close()

@@ -6,6 +6,7 @@ from lumi_common.service import Runtime
 from lumi_identity.server import REFUSALS, bootstrap, compose
 from lumi_identity.settings import IdentitySettings
 from lumi_local.postgres import PostgresServer
+from services.identity.tests.kit import KEY_FOR_KEYS
 from services.identity.tests.rpc.clients import ADMIN_EMAIL, ADMIN_PASSWORD, Identity
 
 
@@ -18,7 +19,7 @@ async def identity(server: PostgresServer) -> AsyncIterator[Identity]:
         internal_address="127.0.0.1:0",
         plaintext_internal=True,
         token_pepper="a pepper for tests that is long enough",
-        key_encryption_key="a key for tests that is long enough",
+        key_encryption_key=KEY_FOR_KEYS,
         bcrypt_cost=4,
         max_addresses=4,
         admin_email=ADMIN_EMAIL,
@@ -26,10 +27,11 @@ async def identity(server: PostgresServer) -> AsyncIterator[Identity]:
     )
     runtime = Runtime("identity", settings, refusals=REFUSALS)
     await runtime.open()
-    await runtime.db.pool.execute("delete from signing_keys")  # of tests with another encryption key
-    await bootstrap(runtime)
-    await compose(runtime)
-    await runtime.start()
-    identity = Identity(runtime)
-    yield identity
-    await identity.close()
+    try:
+        await bootstrap(runtime)
+        await compose(runtime)
+        await runtime.start()
+        async with Identity(runtime) as identity:
+            yield identity
+    finally:
+        await runtime.close()

@@ -77,7 +77,6 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
         checkout,
         undo,
         cancellation,
-        every=settings.sweep_seconds,
         retry=settings.retry,
         order_expiry=timedelta(seconds=settings.order_expiry_seconds),
         cart_expiry=timedelta(seconds=settings.cart_expiry_seconds),
@@ -87,4 +86,4 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
     runtime.serve(add_CartServiceServicer_to_server, carts)
     runtime.serve(add_OrderServiceServicer_to_server, OrderService(db, checkout, cancellation))
     runtime.consume("orders-payments", InTransaction(Settlement(clock).apply), types=(SETTLED,))
-    runtime.background("sweeper", sweeper.run)
+    runtime.every(settings.sweep_seconds, "sweeper", sweeper.sweep)

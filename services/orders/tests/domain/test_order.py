@@ -32,7 +32,7 @@ def test_a_new_order_is_pending_and_adds_up() -> None:
 
     assert (order.status, order.version, order.placed_at) == (OrderStatus.PENDING, 1, NOW)
     assert (order.subtotal_amount, order.total_amount) == (Decimal("10.00"), Decimal("9.00"))
-    assert [item.total_amount for item in order.items] == [Decimal("2.50"), Decimal("7.50")]
+    assert [item.total_amount for item in order.items] == [Decimal("2.25"), Decimal("6.75")]
     assert [item.discount_amount for item in order.items] == [Decimal("0.25"), Decimal("0.75")]
     assert {item.currency for item in order.items} == {"USD"}
 

@@ -11,18 +11,19 @@ from lumi_orders.domain.cart import Cart, InventoryPolicy, Offer
 from lumi_orders.domain.checkout import Origin
 from lumi_orders.domain.order import Order, SoldLine, place
 from lumi_orders.domain.reference import new_reference
-from lumi_orders.storage import carts, checkouts
+from lumi_orders.storage import carts, placing
 from lumi_orders.storage.checkouts import Checkouts, Started
+from lumi_orders.storage.requests import UNASKED
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
-NO_REQUEST = {"principal": "", "method": "", "request_id": "", "request_hash": b"", "response": b""}
 
 
 def an_offer(price: str = "1.25", **facts: Any) -> Offer:
     given = {
-        "product_variant_id": cuid(), "product_id": cuid(), "title": "Milk", "unit_price": Decimal(price),
-        "currency": "USD", "policy": InventoryPolicy.TRACK, "available": 10, "sold": True,
+        "product_variant_id": cuid(), "product_id": cuid(), "product_title": "Milk", "variant_title": "1 l",
+        "sku": "m-1", "unit_price": Decimal(price), "compare_at_price": None, "currency": "USD",
+        "policy": InventoryPolicy.TRACK, "available": 10, "sellable": True,
     }  # fmt: skip
     return Offer(**(given | facts))
 
@@ -30,9 +31,8 @@ def an_offer(price: str = "1.25", **facts: Any) -> Offer:
 async def new_cart(db: Database, context: Context, *items: tuple[Offer, int]) -> Cart:
     cart = Cart(cuid(), context.principal.id, NOW, NOW, "TRY")
     await db.on(context).fetchrow(
-        carts.CREATE, **NO_REQUEST, id=cart.id, user_id=cart.user_id, currency=cart.currency,
-        created_at=NOW, updated_at=NOW,
-    )  # fmt: skip
+        carts.CREATE, **UNASKED, **carts.creating(cart)
+    )
     for offer, quantity in items:
         await put(db, context, cart, offer, quantity)
     return cart
@@ -42,14 +42,14 @@ async def put(db: Database, context: Context, cart: Cart, offer: Offer, quantity
     cart.change(NOW)
     item = cart.add(offer, quantity)
     values = carts.saving_item(cart, item)
-    return await db.on(context).fetchrow(carts.PUT_ITEM, **NO_REQUEST, action="cart.item_added", **values)
+    return await db.on(context).fetchrow(carts.PUT_ITEM, **UNASKED, action="cart.item_added", **values)
 
 
 async def start(
     db: Database, context: Context, cart: Cart, order_id: str, request_id: str = "", **facts: Any
 ) -> Started:
     given = {
-        "order_id": order_id, "cart_id": cart.id, "owner": context.principal.id, "expected": None,
+        "order_id": order_id, "cart_id": cart.id, "owner": context.principal.id, "expected": None, "has_address": True,
         "provider": "MANUAL", "origin": Origin(context.principal.key, request_id, b"hash"),
         "method": context.method, "lease": LEASE,
     }  # fmt: skip
@@ -73,7 +73,7 @@ async def place_order(db: Database, context: Context, cart: Cart) -> Order:
     """An order with its checkout at the step PAY."""
     order = an_order(cart, cuid())
     await start(db, context, cart, order.id)
-    assert await db.on(context).fetchrow(checkouts.PLACE, **checkouts.placing(order, cart, "user:ada"))
+    assert await db.on(context).fetchrow(placing.PLACE, **placing.placing(order, cart, "user:ada"))
     return order
 
 

@@ -89,7 +89,8 @@ class CartService(CartServiceServicer):
         def remove(cart: Cart) -> Writing:
             item = cart.find(request.product_variant_id)
             if item is None:
-                return cart.expect(request.etag)
+                cart.expect(request.etag)
+                return None
             cart.change(self._clock(), request.etag)
             cart.items.remove(item)
             return carts.TAKE_ITEM, {**carts.saving(cart), "product_variant_id": item.product_variant_id}
@@ -101,7 +102,8 @@ class CartService(CartServiceServicer):
     async def ClearCart(self, request: pb.ClearCartRequest, context: Context) -> pb.Cart:
         def clear(cart: Cart) -> Writing:
             if not cart.items and not cart.coupon_code:
-                return cart.expect(request.etag)
+                cart.expect(request.etag)
+                return None
             cart.change(self._clock(), request.etag)
             cart.items, cart.coupon_code = [], None
             return carts.TAKE_ALL, carts.saving(cart)
@@ -127,7 +129,8 @@ class CartService(CartServiceServicer):
     async def RemoveCoupon(self, request: pb.RemoveCouponRequest, context: Context) -> pb.Cart:
         def remove(cart: Cart) -> Writing:
             if not cart.coupon_code:
-                return cart.expect(request.etag)
+                cart.expect(request.etag)
+                return None
             cart.change(self._clock(), request.etag)
             cart.coupon_code = None
             return carts.SAVE, {"action": "cart.coupon_removed", **carts.saving_facts(cart)}

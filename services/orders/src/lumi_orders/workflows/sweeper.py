@@ -1,6 +1,5 @@
 """Going on where a crash left off, and cancelling what nobody paid for."""
 
-import asyncio
 from datetime import timedelta
 from logging import getLogger
 
@@ -27,7 +26,7 @@ _PASSING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED",
 
 
 class Sweeper:
-    """Looks for due checkouts, unpaid orders and stale carts, `every` so many seconds, in each process of the service.
+    """Looks for due checkouts, unpaid orders and stale carts; every process of the service may, at any time.
 
     `retry` is the first pause after a failed attempt; `order_expiry` and `cart_expiry` say how long an order may wait
     for its money and a cart for its owner.
@@ -40,21 +39,14 @@ class Sweeper:
         undo: Undo,
         cancellation: Cancellation,
         *,
-        every: float,
         retry: timedelta,
         order_expiry: timedelta,
         cart_expiry: timedelta,
     ) -> None:
         self._db, self._checkout, self._undo, self._cancellation = db, checkout, undo, cancellation
-        self._every, self._retry = every, retry
+        self._retry = retry
         self._order_expiry, self._cart_expiry = order_expiry, cart_expiry
         self._orders, self._checkouts = Orders(db), Checkouts(db)
-
-    async def run(self) -> None:
-        """Sweep for ever."""
-        while True:
-            await asyncio.sleep(self._every)
-            await self.sweep()
 
     async def sweep(self) -> None:
         """Take up all that is due now."""

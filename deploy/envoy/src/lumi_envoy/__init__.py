@@ -1,0 +1,1 @@
+"""The gateway: Envoy's configuration, generated from the contract."""

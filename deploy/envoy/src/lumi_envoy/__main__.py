@@ -1,0 +1,53 @@
+"""Writes Envoy's configuration.
+
+    python -m lumi_envoy --output FILE           what Envoy is to be started with
+    python -m lumi_envoy --output FILE --check   changes nothing; exits 1 unless the file is what would be written
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from lumi_common.rpc.access import ContractError
+from pydantic import ValidationError
+
+from lumi_envoy.bootstrap import configuration
+from lumi_envoy.settings import Settings
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m lumi_envoy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    options = parser.parse_args()
+    try:
+        text = configuration(Settings())
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            print("_".join(("LUMI", *map(str, fault["loc"]))).upper(), fault["msg"], sep=": ", file=sys.stderr)
+        return 2
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not options.check:
+        write(options.output, text)
+    elif not options.output.exists() or options.output.read_text(encoding="utf-8") != text:
+        print(f"{options.output} is stale", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text there whole, or not at all: Envoy may be starting."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""Where requests come in: the clients' listener and the one inside the process that keys are fetched from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lumi_envoy.clusters import INTERNAL_LISTENER
+from lumi_envoy.contract import RoutedMethod
+from lumi_envoy.envoy import Json, address, typed
+from lumi_envoy.filters import clients_filters, jwks_filters
+from lumi_envoy.refusals import local_replies
+from lumi_envoy.routes import LONGEST_SECONDS, clients_routes, jwks_routes
+from lumi_envoy.settings import Settings
+
+MAX_HEADER_KB = 12  # below the 16 KiB of the services, which see a few headers more
+MAX_HEADERS = 64
+MAX_STREAMS = 128
+MAX_REQUESTS_PER_CONNECTION = 10_000
+
+# Words of ours and of Envoy's that only we may say, and those of proxies that are not there.
+INTERNAL_PREFIXES = ("x-lumi-", "x-envoy-")
+PROXY_PREFIXES = ("x-forwarded-", "x-real-ip", "forwarded", "x-request-id")
+
+
+def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Json:
+    """HTTP/1.1 and HTTP/2 for clients."""
+    manager = {
+        "stat_prefix": "clients",
+        "codec_type": "AUTO",
+        "server_name": "lumi",
+        "route_config": {"name": "clients", "virtual_hosts": [clients_routes(methods, settings)]},
+        "http_filters": clients_filters(methods, settings),
+        "local_reply_config": local_replies(),
+        "early_header_mutation_extensions": [_strip(settings)],
+        "access_log": [_access_log()],
+        # Who calls: the connection, or what our own proxies in front say; nothing counts as inside.
+        "use_remote_address": True,
+        "xff_num_trusted_hops": settings.trusted_hops,
+        "internal_address_config": {"unix_sockets": False},
+        "generate_request_id": False,
+        # One path, one meaning.
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        # Limits, the clock among them.
+        "max_request_headers_kb": MAX_HEADER_KB,
+        "request_headers_timeout": "10s",
+        "request_timeout": "30s",
+        "stream_idle_timeout": f"{LONGEST_SECONDS}s",
+        "drain_timeout": "5s",
+        "common_http_protocol_options": {
+            "idle_timeout": "300s",
+            "max_connection_duration": "3600s",
+            "max_headers_count": MAX_HEADERS,
+            "max_requests_per_connection": MAX_REQUESTS_PER_CONNECTION,
+            # A proxy or a library further on may read `x_lumi_actor` as `x-lumi-actor`.
+            "headers_with_underscores_action": "DROP_HEADER",
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": MAX_STREAMS,
+            "initial_stream_window_size": 256 * 1024,
+            "initial_connection_window_size": 1024 * 1024,
+        },
+    }
+    return {
+        "name": "clients",
+        "address": address(settings.gateway_host, settings.gateway_port),
+        "per_connection_buffer_limit_bytes": 1024 * 1024,
+        "enable_reuse_port": False,  # another gateway on this port is an error, not half of the traffic
+        "filter_chains": [{"filters": [_connection_manager(manager)]}],
+    }
+
+
+def jwks_listener(methods: Sequence[RoutedMethod]) -> Json:
+    """HTTP inside the process for Envoy's own fetching of keys."""
+    manager = {
+        "stat_prefix": INTERNAL_LISTENER,
+        "route_config": {"name": INTERNAL_LISTENER, "virtual_hosts": [jwks_routes(methods)]},
+        "http_filters": jwks_filters(methods),
+        "generate_request_id": False,
+    }
+    return {
+        "name": INTERNAL_LISTENER,
+        "internal_listener": {},
+        "filter_chains": [{"filters": [_connection_manager(manager)]}],
+    }
+
+
+def _connection_manager(config: Json) -> Json:
+    return typed(
+        "envoy.filters.network.http_connection_manager",
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        **config,
+    )
+
+
+def _strip(settings: Settings) -> Json:
+    """Takes these headers off before anything reads them, Envoy itself included."""
+    prefixes = INTERNAL_PREFIXES + (() if settings.trusted_hops else PROXY_PREFIXES)
+    return typed(
+        "envoy.http.early_header_mutation.header_mutation",
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[
+            {"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}} for prefix in prefixes
+        ],
+    )
+
+
+def _access_log() -> Json:
+    """A line of JSON for each request: no query string, no token, no body."""
+    return typed(
+        "envoy.access_loggers.stdout",
+        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        log_format={
+            "json_format": {
+                "time": "%START_TIME%",
+                "method": "%REQ(:METHOD)%",
+                "path": "%PATH(NQ:PATH)%",
+                "protocol": "%PROTOCOL%",
+                "status": "%RESPONSE_CODE%",
+                "grpc_status": "%GRPC_STATUS%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "flags": "%RESPONSE_FLAGS%",
+                "ms": "%DURATION%",
+                "bytes_in": "%BYTES_RECEIVED%",
+                "bytes_out": "%BYTES_SENT%",
+                "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                "upstream": "%UPSTREAM_HOST%",
+                "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+                "traceparent": "%REQ(TRACEPARENT)%",
+            }
+        },
+    )

@@ -1,0 +1,58 @@
+"""Settings of the gateway, from the environment (prefix `LUMI_`)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK = "127.0.0.1"
+CONTEXTS = ("identity", "catalogue", "orders", "payments", "marketing")  # their order decides their ports
+
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")]
+
+
+class Settings(BaseSettings):
+    """Where the gateway listens, where the services are, and whom it trusts."""
+
+    model_config = SettingsConfigDict(env_prefix="LUMI_", extra="ignore", frozen=True)
+
+    env: Literal["production", "local"] = "production"
+    port_base: int = Field(default=7000, ge=1024, le=64000, description="first of the stack's ports")
+    gateway_host: str = Field(default=LOOPBACK, description="address that clients come in at")
+    gateway_port: int = Field(default=8080, ge=1, le=65535, description="port that clients come in at")
+    upstreams: dict[str, str] = Field(default={}, description="`host:port` of services' public ports that are elsewhere")
+    allowed_origins: list[Origin] = Field(default=[], description="web origins whose pages may call (CORS)")
+    trusted_hops: int = Field(default=0, ge=0, le=8, description="proxies of ours in front that tell the client's address")
+    max_connections: int = Field(default=10_000, ge=1, description="connections of clients at once")
+    max_heap_mb: int = Field(default=512, ge=128, description="memory at which new requests are refused")
+    token_issuer: str = "lumi"
+    token_audience: str = "lumi"
+
+    @field_validator("upstreams")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        for context, address in value.items():
+            if context not in CONTEXTS or not address.rpartition(":")[2].isdigit():
+                raise ValueError(f"{context}={address} is not one of {', '.join(CONTEXTS)} with its host:port")
+        return value
+
+    @model_validator(mode="after")
+    def _local_is_loopback(self) -> Self:
+        if self.env == "local" and not ipaddress.ip_address(self.gateway_host).is_loopback:
+            raise ValueError("LUMI_ENV=local binds loopback only")
+        return self
+
+    @property
+    def admin_port(self) -> int:
+        """Envoy's own port for statistics and health, loopback only."""
+        return self.port_base + 901
+
+    def upstream(self, context: str) -> tuple[str, int]:
+        """Host and port of a service's public port."""
+        if context in self.upstreams:
+            host, _, port = self.upstreams[context].rpartition(":")
+            return host.strip("[]"), int(port)
+        return LOOPBACK, self.port_base + 201 + CONTEXTS.index(context)
