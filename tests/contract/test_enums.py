@@ -1,6 +1,7 @@
 """Enums carry the seed's values, and every error reason says what happened and what to do."""
 
 import re
+from importlib import import_module
 
 import grpc
 import pytest
@@ -46,3 +47,9 @@ def test_no_reason_of_a_service_hides_one_of_all_services(contract: Contract, pa
 
 def test_the_common_reasons_are_those_that_the_runtime_gives(contract: Contract) -> None:
     assert set(contract.reasons("lumi.common.v1")) == {reason.value for reason in Reason}
+
+
+@pytest.mark.parametrize("package", PACKAGES[1:])
+def test_a_service_documents_each_reason_that_it_gives_and_no_other(contract: Contract, package: str) -> None:
+    given = import_module(f"lumi_{package.split('.')[1]}.domain.errors").Reason
+    assert set(contract.reasons(package)) == {reason.value for reason in given}

@@ -1,10 +1,14 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from lumi_common.events.streams import ensure_streams
 from lumi_common.service import Runtime
 from lumi_identity.server import REFUSALS, bootstrap, compose
 from lumi_identity.settings import IdentitySettings
+from lumi_local import testing
+from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
 from services.identity.tests.kit import KEY_FOR_KEYS
 from services.identity.tests.rpc.clients import ADMIN_EMAIL, ADMIN_PASSWORD, Identity
@@ -12,9 +16,29 @@ from services.identity.tests.rpc.clients import ADMIN_EMAIL, ADMIN_PASSWORD, Ide
 
 @pytest.fixture
 async def identity(server: PostgresServer) -> AsyncIterator[Identity]:
+    async with running(server, "") as identity:
+        yield identity
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    with testing.nats() as server:
+        yield server
+
+
+@pytest.fixture
+async def identity_with_nats(server: PostgresServer, nats: NatsServer) -> AsyncIterator[Identity]:
+    await ensure_streams(nats.url_admin)
+    async with running(server, nats.url("identity")) as identity:
+        yield identity
+
+
+@asynccontextmanager
+async def running(server: PostgresServer, nats_url: str) -> AsyncIterator[Identity]:
     settings = IdentitySettings(
         env="local",
         postgres_dsn=server.dsn("lumi_identity"),
+        nats_url=nats_url,
         public_address="127.0.0.1:0",
         internal_address="127.0.0.1:0",
         plaintext_internal=True,

@@ -119,7 +119,8 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseReservation(self, request, context):
-        """Gives back what an order holds; again, or for an order that never held anything, it changes nothing.
+        """Gives back what an order holds, and from then on that order can reserve nothing: a reservation that comes late is
+        RESERVATION_CLOSED. Again, it changes nothing.
         FAILED_PRECONDITION RESERVATION_CLOSED when it was committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

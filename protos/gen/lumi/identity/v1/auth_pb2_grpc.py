@@ -80,7 +80,7 @@ class AuthServiceServicer:
     def SignIn(self, request, context):
         """Starts a session with e-mail and password.
         UNAUTHENTICATED CREDENTIALS_INVALID for an unknown e-mail and a wrong password alike. FAILED_PRECONDITION
-        USER_SUSPENDED only after the right password. RESOURCE_EXHAUSTED ACCOUNT_LOCKED after too many wrong ones.
+        USER_SUSPENDED only after the right password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -136,15 +136,16 @@ class CouponServiceServicer:
     def RedeemCoupon(self, request, context):
         """Uses a coupon for an order, never past its limits, and says what it takes off. Asked again for the same order, it
         answers with that redemption.
-        NOT_FOUND COUPON_NOT_FOUND. FAILED_PRECONDITION as EvaluateDiscount.
+        NOT_FOUND COUPON_NOT_FOUND. FAILED_PRECONDITION as EvaluateDiscount, and REDEMPTION_CLOSED after ReleaseCoupon for
+        the order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseCoupon(self, request, context):
-        """Takes back what an order redeemed, so that the coupon can be used again; for an order that redeemed nothing it
-        changes nothing.
+        """Takes back what an order redeemed, so that the coupon can be used again; from then on that order can redeem nothing,
+        so a redemption that comes late does no harm. Again, it changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

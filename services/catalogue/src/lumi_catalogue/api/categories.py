@@ -24,7 +24,9 @@ class CategoryService(CategoryServiceServicer):
     async def CreateCategory(self, request: CreateCategoryRequest, context: Context) -> Category:
         category = convert.category_from_proto(request.category, id=cuid(), now=self._clock())
         async with self._db.once(request, context) as once:
-            await CategoryRepository.insert_once(once, category, "category.created", convert.category_to_proto(category))
+            await CategoryRepository.insert_once(
+                once, category, "category.created", convert.category_to_proto(category)
+            )
         return once.answer
 
     async def GetCategory(self, request: GetCategoryRequest, context: Context) -> Category:

@@ -1,0 +1,301 @@
+"""Stock is promised once, all of an order's lines or none, however many ask at once."""
+
+import asyncio
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from lumi_catalogue.domain.errors import Reason
+from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
+from lumi_catalogue.storage import reservations
+from lumi_common.context import Context
+from lumi_common.cuid import cuid
+from lumi_common.db.database import Database, from_json
+from lumi_common.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
+from lumi_common.principal import Principal
+from services.catalogue.tests.kit import STAFF, Counters, Shelf, a_desk, asking
+
+
+@pytest.fixture
+def shelf(db: Database) -> Shelf:
+    return Shelf(db)
+
+
+async def outcomes(*calls: Any) -> list[Any]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_of_fifty_at_once_as_many_get_it_as_there_are(db: Database, shelf: Shelf, context: Context) -> None:
+    last, desk = await shelf.put(7), a_desk(db)
+
+    results = await outcomes(*(desk.reserve(asking(context, (last, 1))) for _ in range(50)))
+
+    refused = [each for each in results if isinstance(each, FailedPrecondition)]
+    assert len(results) - len(refused) == 7
+    assert {each.reason for each in refused} == {Reason.INSUFFICIENT_STOCK}
+    assert await shelf.of(last) == Counters(on_hand=7, reserved=7, available=0)
+
+
+async def test_processes_that_do_not_know_each_other_sell_no_more(db: Database, shelf: Shelf, context: Context) -> None:
+    last, desks = await shelf.put(20), [a_desk(db) for _ in range(5)]
+
+    results = await outcomes(*(desks[i % 5].reserve(asking(context, (last, 1))) for i in range(60)))
+
+    assert sum(not isinstance(each, Exception) for each in results) == 20
+    assert await shelf.of(last) == Counters(on_hand=20, reserved=20, available=0)
+
+
+async def test_orders_that_want_the_same_in_other_words_do_not_block_each_other(
+    db: Database, shelf: Shelf, context: Context
+) -> None:
+    one, two = await shelf.put(100), await shelf.put(100)
+    desks = [a_desk(db) for _ in range(4)]
+    orders = [((one, 1), (two, 1)), ((two, 1), (one, 1))]
+
+    asked = [asking(context, *orders[i % 2]) for i in range(40)]
+    await asyncio.gather(*(desks[i % 4].reserve(each) for i, each in enumerate(asked)))
+    ends = [_release, _commit]
+    await asyncio.gather(*(ends[i % 2](db, each.order_id) for i, each in enumerate(asked)))
+
+    assert await shelf.of(one) == await shelf.of(two) == Counters(on_hand=80, reserved=0, available=80)
+
+
+async def test_all_lines_or_none(db: Database, shelf: Shelf, context: Context) -> None:
+    there, gone = await shelf.put(5), await shelf.put(0)
+
+    with pytest.raises(FailedPrecondition) as refusal:
+        await a_desk(db).reserve(asking(context, (there, 1), (gone, 1)))
+
+    assert refusal.value.facts["product_variant_id"] == gone
+    assert await shelf.of(there) == Counters(on_hand=5, reserved=0, available=5)
+
+
+async def test_a_backordered_variant_sells_on(db: Database, shelf: Shelf, context: Context) -> None:
+    variant = await shelf.put(1, inventory_policy=InventoryPolicy.CONTINUE)
+
+    await a_desk(db).reserve(asking(context, (variant, 3)))
+
+    assert await shelf.of(variant) == Counters(on_hand=1, reserved=3, available=-2)
+
+
+async def test_a_draft_is_not_sold(db: Database, shelf: Shelf, context: Context) -> None:
+    with pytest.raises(FailedPrecondition, match=Reason.VARIANT_NOT_SELLABLE):
+        await a_desk(db).reserve(asking(context, (await shelf.put(1, status=ProductStatus.DRAFT), 1)))
+
+
+async def test_the_answer_is_what_the_order_freezes(db: Database, shelf: Shelf, context: Context) -> None:
+    variant = await shelf.put(1, title="Tomato soup")
+
+    answer = await a_desk(db).reserve(asking(context, (variant, 1)))
+
+    [line] = answer.lines
+    assert (line.product_title, line.variant_title, line.quantity) == ("Tomato soup", "Tin", 1)
+    assert (line.unit_price.units, line.unit_price.nanos, line.unit_price.currency_code) == (1, 990_000_000, "USD")
+    assert line.attributes["size"] == "400 g" and line.product_id and line.sku
+
+
+async def test_asking_again_holds_no_more_and_answers_alike(db: Database, shelf: Shelf, context: Context) -> None:
+    variant, desk = await shelf.put(5), a_desk(db)
+    asked = asking(context, (variant, 2), request=str(uuid4()))
+
+    first, second, third = await asyncio.gather(*(desk.reserve(asked) for _ in range(3)))
+    fourth = await a_desk(db).reserve(asking(context, (variant, 2), order=asked.order_id))
+
+    assert first == second == third == fourth
+    assert await shelf.of(variant) == Counters(on_hand=5, reserved=2, available=3)
+
+
+async def test_the_first_answer_stands_when_the_price_has_changed(db: Database, shelf: Shelf, context: Context) -> None:
+    variant, desk = await shelf.put(5), a_desk(db)
+    asked = asking(context, (variant, 2), request=str(uuid4()))
+    first = await desk.reserve(asked)
+    await db.pool.execute("update product_variants set price = 9 where id = $1", variant)
+
+    assert await desk.reserve(asked) == first
+
+
+async def test_one_order_asked_for_by_two_processes_at_once_is_held_once(
+    db: Database, shelf: Shelf, context: Context
+) -> None:
+    variant = await shelf.put(50)
+    for _ in range(10):
+        asked = asking(context, (variant, 2), request=str(uuid4()))
+        first, *others = await asyncio.gather(*(a_desk(db).reserve(asked) for _ in range(4)))
+        assert others == [first] * 3
+
+    assert (await shelf.of(variant)).reserved == 20
+
+
+async def test_a_request_id_belongs_to_one_body(db: Database, shelf: Shelf, context: Context) -> None:
+    variant, desk, request = await shelf.put(5), a_desk(db), str(uuid4())
+    await desk.reserve(asking(context, (variant, 1), request=request))
+
+    with pytest.raises(InvalidArgument, match="REQUEST_ID_REUSED"):
+        await desk.reserve(asking(context, (variant, 1), request=request))
+
+    assert (await shelf.of(variant)).reserved == 1
+
+
+async def test_one_that_fails_does_not_spoil_it_for_the_others(db: Database, shelf: Shelf, context: Context) -> None:
+    variant, desk, request = await shelf.put(50), a_desk(db), str(uuid4())
+    await desk.reserve(asking(context, (variant, 1), request=request))
+
+    results = await outcomes(
+        *(desk.reserve(asking(context, (variant, 1), request=str(uuid4()))) for _ in range(5)),
+        desk.reserve(asking(context, (variant, 1), request=request)),
+        *(desk.reserve(asking(context, (variant, 1), request=str(uuid4()))) for _ in range(5)),
+    )
+
+    assert [isinstance(each, Exception) for each in results] == [False] * 5 + [True] + [False] * 5
+    assert (await shelf.of(variant)).reserved == 11
+
+
+async def test_who_goes_away_does_not_stop_the_others(db: Database, shelf: Shelf, context: Context) -> None:
+    variant, desk = await shelf.put(50), a_desk(db)
+    tasks = [asyncio.create_task(desk.reserve(asking(context, (variant, 1)))) for _ in range(10)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+
+    results = await outcomes(*tasks)
+
+    assert sum(not isinstance(each, BaseException) for each in results) == 9
+
+
+async def test_whose_time_is_over_gets_nothing(db: Database, shelf: Shelf) -> None:
+    variant, desk = await shelf.put(5), a_desk(db)
+    late = Context(method="m", principal=Principal.service("orders"), deadline=monotonic() - 1)
+
+    with pytest.raises(DeadlineExceeded):
+        await desk.reserve(asking(late, (variant, 1)))
+
+    assert (await shelf.of(variant)).reserved == 0
+
+
+async def test_each_order_has_its_own_event_in_the_name_of_who_asked(db: Database, shelf: Shelf) -> None:
+    one, two, desk = await shelf.put(5), await shelf.put(5), a_desk(db)
+    contexts = [Context(method="m", principal=Principal.service("orders"), ip=f"192.0.2.{i}") for i in range(3)]
+    asked = [asking(context, (one, 1), (two, 1)) for context in contexts]
+
+    await asyncio.gather(*(desk.reserve(each) for each in asked))
+
+    for each, context in zip(asked, contexts, strict=True):
+        [row] = await shelf.outbox(each.order_id)
+        assert (row["aggregate"], row["type"], row["version"]) == ("StockReservation", "stock.reserved", row["seq"])
+        assert row["headers"] == from_json(context.headers)
+        assert {record["keys"]["product_variant_id"] for record in row["records"]} == {one, two}
+        assert not any(record["audit"] for record in row["records"])
+
+
+async def test_what_is_paid_is_sold_once(db: Database, shelf: Shelf, context: Context) -> None:
+    variant = await shelf.put(5)
+    asked = asking(context, (variant, 2))
+    await a_desk(db).reserve(asked)
+
+    done = await asyncio.gather(*(reservations.commit(db.on(STAFF), asked.order_id) for _ in range(4)))
+
+    assert sorted(done) == [False, False, False, True]
+    assert await shelf.of(variant) == Counters(on_hand=3, reserved=0, available=3)
+    assert await shelf.movements(variant) == [(5, "delivery"), (-2, "sold")]
+    assert [row["type"] for row in await shelf.outbox(asked.order_id)] == ["stock.reserved", "stock.committed"]
+
+
+async def test_what_is_released_is_back_once(db: Database, shelf: Shelf, context: Context) -> None:
+    variant = await shelf.put(5)
+    asked = asking(context, (variant, 2))
+    await a_desk(db).reserve(asked)
+
+    await asyncio.gather(*(_release(db, asked.order_id) for _ in range(4)))
+
+    assert await shelf.of(variant) == Counters(on_hand=5, reserved=0, available=5)
+    assert [row["type"] for row in await shelf.outbox(asked.order_id)] == ["stock.reserved", "stock.released"]
+
+
+async def test_a_reservation_ends_one_way_only(db: Database, shelf: Shelf, context: Context) -> None:
+    variant = await shelf.put(100)
+    for _ in range(10):
+        asked = asking(context, (variant, 1))
+        await a_desk(db).reserve(asked)
+        await asyncio.gather(_commit(db, asked.order_id), _release(db, asked.order_id), _commit(db, asked.order_id))
+        assert len(await shelf.outbox(asked.order_id)) == 2
+
+    stock = await shelf.of(variant)
+    assert stock.reserved == 0 and stock.on_hand == 100 + sum(
+        delta for delta, _ in (await shelf.movements(variant))[1:]
+    )
+
+
+async def test_an_order_that_was_undone_first_never_holds_anything(
+    db: Database, shelf: Shelf, context: Context
+) -> None:
+    variant, order = await shelf.put(5), cuid()
+    await _release(db, order)
+    await _release(db, order)
+
+    with pytest.raises(FailedPrecondition, match=Reason.RESERVATION_CLOSED) as refusal:
+        await a_desk(db).reserve(asking(context, (variant, 1), order=order))
+
+    assert refusal.value.facts["state"] == "RELEASED"
+    assert (await shelf.of(variant)).reserved == 0
+
+
+async def test_undoing_an_order_while_it_is_reserved_leaves_nothing_held(
+    db: Database, shelf: Shelf, context: Context
+) -> None:
+    variant = await shelf.put(100)
+    for turn in range(30):
+        order = cuid()
+
+        async def undo(order: str = order, turn: int = turn) -> None:
+            await asyncio.sleep(turn / 10_000)
+            await _release(db, order)
+
+        desk = a_desk(db)
+        await outcomes(
+            desk.reserve(asking(context, (variant, 1), order=order)),
+            desk.reserve(asking(context, (variant, 1))),
+            undo(),
+        )
+
+    assert (await shelf.of(variant)).reserved == 30
+
+
+async def test_what_is_past_its_time_is_told_and_expires_once(db: Database, shelf: Shelf, context: Context) -> None:
+    variant, asked = await shelf.put(5), []
+    for _ in range(2):
+        asked.append(asking(context, (variant, 1)))
+        await a_desk(db, hold=timedelta(seconds=-1)).reserve(asked[-1])
+    fresh = asking(context, (variant, 1))
+    await a_desk(db).reserve(fresh)
+    gone, alive = (each.order_id for each in asked)
+    now = await db.pool.fetchval("select now()")
+
+    overdue = await reservations.overdue(db, now, 1000)
+    assert {gone, alive} <= set(overdue) and fresh.order_id not in overdue
+
+    await reservations.extend(db, [alive], now + timedelta(minutes=1))
+    for order_id in (gone, alive, fresh.order_id, gone):
+        await reservations.expire(db.on(STAFF), order_id, now)
+
+    assert await shelf.of(variant) == Counters(on_hand=5, reserved=2, available=3)
+    assert [row["type"] for row in await shelf.outbox(gone)] == ["stock.reserved", "stock.expired"]
+
+
+async def test_counters_that_do_not_add_up_are_refused_by_the_database(db: Database, shelf: Shelf) -> None:
+    variant = await shelf.put(5)
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await db.pool.execute("update inventories set quantity_available = 6 where product_variant_id = $1", variant)
+
+
+async def _commit(db: Database, order_id: str) -> None:
+    await reservations.commit(db.on(STAFF), order_id)
+
+
+async def _release(db: Database, order_id: str) -> None:
+    async with db.transaction(STAFF) as tx:
+        await reservations.release(tx, order_id)
