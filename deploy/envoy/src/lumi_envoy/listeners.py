@@ -18,6 +18,8 @@ MAX_STREAMS = 128
 MAX_REQUESTS_PER_CONNECTION = 10_000
 
 # Words of ours and of Envoy's that only we may say, and those of proxies that are not there.
+_NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}  # without any, private addresses are inside
+
 INTERNAL_PREFIXES = ("x-lumi-", "x-envoy-")
 PROXY_PREFIXES = ("x-forwarded-", "x-real-ip", "forwarded", "x-request-id")
 
@@ -36,7 +38,7 @@ def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Jso
         # Who calls: the connection, or what our own proxies in front say; nothing counts as inside.
         "use_remote_address": True,
         "xff_num_trusted_hops": settings.trusted_hops,
-        "internal_address_config": {"unix_sockets": False},
+        "internal_address_config": {"cidr_ranges": [_NOBODY]},
         "generate_request_id": False,
         # One path, one meaning.
         "normalize_path": True,

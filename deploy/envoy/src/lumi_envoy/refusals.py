@@ -9,7 +9,6 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
@@ -31,12 +30,13 @@ class Refusal:
     code: str
     reason: str
     message: str
+    grpc_code: str = ""  # where gRPC callers know it by another one
     envoy_knows_better: bool = False  # its text names the field at fault; JSON only, for details repeat the message
 
     @property
-    def status(self) -> status_pb2.Status:
+    def grpc_status(self) -> status_pb2.Status:
         """What gRPC callers are told."""
-        status = status_pb2.Status(code=code_pb2.Code.Value(self.code), message=self.message)
+        status = status_pb2.Status(code=code_pb2.Code.Value(self.grpc_code or self.code), message=self.message)
         status.details.add().Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN))
         return status
 
@@ -57,12 +57,13 @@ REFUSALS = (
         *(400, "INVALID_ARGUMENT", "INVALID_REQUEST", "the request does not fit the method"),
         envoy_knows_better=True,
     ),
-    Refusal("response.code == 404", 404, "NOT_FOUND", "ROUTE_NOT_FOUND", "there is no such method"),
-    Refusal("response.code == 405", 405, "NOT_FOUND", "ROUTE_NOT_FOUND", "there is no such method on this path"),
     Refusal(
-        "response.code == 408 || response.code == 504",
-        *(504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "the time allowed is over"),
+        "response.code == 404 || response.code == 405",
+        *(404, "NOT_FOUND", "ROUTE_NOT_FOUND", "there is no such method"),
+        grpc_code="UNIMPLEMENTED",
     ),
+    Refusal("response.code == 408", 408, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "the request took too long to come"),
+    Refusal("response.code == 504", 504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "the time allowed is over"),
     Refusal("response.code == 413", 413, "RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE", "the request is too large"),
     Refusal(
         "response.code == 431",
@@ -104,26 +105,27 @@ def remember_protocol() -> Json:
 
 def _mappers() -> Iterator[Json]:
     for refusal in REFUSALS:
+        status = refusal.grpc_status
         yield {
-            "filter": _all_of(_cel(refusal.when), _HTTP_CALLER),
-            "status_code": refusal.http,
-            "body_format_override": {"json_format": _json(refusal)},
+            "filter": _all_of(_cel(refusal.when), _GRPC_CALLER),
+            "body": {"inline_string": refusal.message},
+            "headers_to_add": [
+                _header("grpc-status", str(status.code)),
+                # Base64 without padding, as gRPC sends binary metadata.
+                _header("grpc-status-details-bin", b64encode(status.SerializeToString()).decode().rstrip("=")),
+            ],
         }
         yield {
             "filter": _cel(refusal.when),
-            "body": {"inline_string": refusal.message},
-            "headers_to_add": [
-                _header("grpc-status", str(refusal.status.code)),
-                # Base64 without padding, as gRPC sends binary metadata.
-                _header("grpc-status-details-bin", b64encode(refusal.status.SerializeToString()).decode().rstrip("=")),
-            ],
+            "status_code": refusal.http,
+            "body_format_override": {"json_format": _json(refusal)},
         }
 
 
 def _json(refusal: Refusal) -> Json:
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refusal.reason, "domain": DOMAIN}
     message = _ENVOY_SAYS if refusal.envoy_knows_better else refusal.message
-    return {"code": refusal.status.code, "message": message, "details": [info]}
+    return {"code": code_pb2.Code.Value(refusal.code), "message": message, "details": [info]}
 
 
 def _header(key: str, value: str) -> Json:
@@ -141,26 +143,15 @@ def _all_of(*filters: Json) -> Json:
     return {"and_filter": {"filters": list(filters)}}
 
 
-def _noted_as_http() -> Json:
+def _noted(value: Json, *, or_nothing: bool) -> Json:
     namespace, key = PROTOCOL
-    matcher = {
-        "filter": namespace,
-        "path": [{"key": key}],
-        "value": {"string_match": {"prefix": "application/grpc", "ignore_case": True}},
-        "invert": True,
-    }
-    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
+    matcher = {"filter": namespace, "path": [{"key": key}], "value": value}
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": or_nothing}}
 
 
-def _looks_like_http() -> Json:
-    """For what is refused before any filter has run: its headers are still the caller's own."""
-    header: dict[str, Any] = {
-        "name": "content-type",
-        "string_match": {"prefix": "application/grpc", "ignore_case": True},
-        "invert_match": True,
-        "treat_missing_header_as_empty": True,
-    }
-    return {"header_filter": {"header": header}}
-
-
-_HTTP_CALLER = {"or_filter": {"filters": [_noted_as_http(), _looks_like_http()]}}
+_IS_GRPC: Json = {"prefix": "application/grpc", "ignore_case": True}
+_NOTED_AS_GRPC = _noted({"string_match": _IS_GRPC}, or_nothing=False)
+# What is refused before any filter has run has nothing noted, and still its own headers.
+_NOTHING_NOTED = _noted({"null_match": {}}, or_nothing=True)
+_SAYS_GRPC: Json = {"header_filter": {"header": {"name": "content-type", "string_match": _IS_GRPC}}}
+_GRPC_CALLER: Json = {"or_filter": {"filters": [_NOTED_AS_GRPC, _all_of(_NOTHING_NOTED, _SAYS_GRPC)]}}

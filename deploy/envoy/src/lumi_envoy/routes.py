@@ -71,7 +71,7 @@ def _route(method: RoutedMethod) -> Json:
     limit = method.deadline_ms / 1000 + MARGIN_SECONDS
     route: Json = {
         "name": method.policy.name,
-        "match": {"path": method.path, "grpc": {}},
+        "match": {"path": method.path},
         "route": {
             "cluster": method.context,
             "timeout": "0s",  # the next one bounds the call from its first byte in, and heeds grpc-timeout

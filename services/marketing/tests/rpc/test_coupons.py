@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.decimal_pb2 import Decimal
 from google.type.money_pb2 import Money
 from lumi.marketing.v1 import coupon_pb2 as pb
@@ -77,6 +78,8 @@ async def test_a_code_is_taken_whatever_its_case(staff: Client) -> None:
         ({"amount": Money(currency_code="JPY", units=5)}, "coupon.amount.currency_code"),
         ({"minimum_amount": Money(currency_code="TRY", units=5)}, "coupon.minimum_amount.currency_code"),
         ({"usage_limit": 0}, "coupon.usage_limit"),
+        ({"start_time": Timestamp(nanos=-1)}, "coupon.start_time"),
+        ({"expire_time": Timestamp(seconds=2**62)}, "coupon.expire_time"),
     ],
 )
 async def test_a_coupon_that_cannot_be_right_names_the_field(staff: Client, facts: dict[str, Any], field: str) -> None:

@@ -44,7 +44,10 @@ def time_to_proto(time: datetime | None) -> Timestamp | None:
     return stamp
 
 
-def time_from_proto(stamp: Timestamp) -> datetime:
-    """The Timestamp as an aware time in UTC."""
-    time: datetime = stamp.ToDatetime(tzinfo=UTC)
+def time_from_proto(stamp: Timestamp, *, field: str) -> datetime:
+    """The Timestamp as an aware time in UTC; raises InvalidArgument outside of the years 1 to 9999."""
+    try:
+        time: datetime = stamp.ToDatetime(tzinfo=UTC)
+    except ValueError as error:
+        raise InvalidArgument(Reason.INVALID_REQUEST, "not a time", field=field) from error
     return time

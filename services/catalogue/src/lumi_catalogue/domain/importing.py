@@ -1,4 +1,4 @@
-"""Which rows of an import are taken, and what each comes to: decided against what is there, before anything is written."""
+"""Which rows of an import are taken, and what each comes to: decided before anything is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

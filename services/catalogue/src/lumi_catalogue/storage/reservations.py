@@ -89,11 +89,12 @@ _HELD_ALREADY = (
     .where(_r.order_id == _each("orders").any_())
     .scalar_subquery()
 )
+# A condition that is decided before any row is looked at: locks of orders come before locks of rows, here and in a
+# release.
+_orders_locked = select(_order_locks(_order.c.id)).select_from(_order).scalar_subquery() >= literal_column("0")
 _LOCK = Statement(
-    OFFERS.add_columns(
-        _HELD_ALREADY.label("held"),
-        select(_order_locks(_order.c.id)).select_from(_order).scalar_subquery().label("locks"),
-    )
+    OFFERS.add_columns(_HELD_ALREADY.label("held"))
+    .where(_orders_locked)
     .order_by(_i.product_variant_id)
     .with_for_update(of=inventories)
 )
@@ -348,12 +349,12 @@ async def commit(on: Executor, order_id: str) -> bool:
 
 async def release(on: Executor, order_id: str) -> None:
     """Give back what the order holds; needs a transaction. One that never held anything never will."""
-    if await on.fetch(_RELEASE, order_id=order_id) or await of_order(on, order_id):
+    if await on.fetch(_RELEASE, order_id=order_id):
         return
+    # Past this lock a reservation of the order is either committed, or comes after us and meets the fence.
     await on.fetch(_LOCK_ORDER, order_id=order_id)
-    await on.fetch(_FENCE, order_id=order_id)
-    # A reservation that was under way may have come first, while we waited for the order's lock.
-    await on.fetch(_RELEASE, order_id=order_id)
+    if not await on.fetch(_RELEASE, order_id=order_id) and not await of_order(on, order_id):
+        await on.fetch(_FENCE, order_id=order_id)
 
 
 async def expire(on: Executor, order_id: str, now: datetime) -> bool:

@@ -41,8 +41,8 @@ def new_coupon(message: pb.Coupon, now: datetime) -> Coupon:
         usage_limit=message.usage_limit if message.HasField("usage_limit") else None,
         usage_count=0,
         per_user_limit=message.per_user_limit if message.HasField("per_user_limit") else None,
-        starts_at=time_from_proto(message.start_time) if message.HasField("start_time") else None,
-        expires_at=time_from_proto(message.expire_time) if message.HasField("expire_time") else None,
+        starts_at=_time(message, "start_time"),
+        expires_at=_time(message, "expire_time"),
         is_active=message.is_active if message.HasField("is_active") else True,
         version=1,
         created_at=now,
@@ -106,6 +106,10 @@ def redemption_to_proto(coupon: Coupon, redemption: Redemption, currency: str) -
 
 def _money(amount: Decimal | None, currency: str | None) -> Money | None:
     return None if amount is None or currency is None else money_to_proto(amount, currency)
+
+
+def _time(message: pb.Coupon, name: str) -> datetime | None:
+    return time_from_proto(getattr(message, name), field=f"coupon.{name}") if message.HasField(name) else None
 
 
 def _currency(message: pb.Coupon, amounts: list[str]) -> str | None:

@@ -1,0 +1,1 @@
+"""What a call of Lumi costs, beside the bare programs beneath it."""

@@ -1,0 +1,136 @@
+"""A real Envoy with the generated configuration, and ways of calling it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.api import annotations_pb2
+from google.protobuf.descriptor import MethodDescriptor
+from lumi.identity.v1 import auth_pb2
+from lumi_common.principal import Principal
+from lumi_common.rpc.auth import TokenSigner, public_jwk
+from lumi_envoy.bootstrap import configuration
+from lumi_envoy.routes import JWKS_PATH
+from lumi_envoy.settings import CONTEXTS, LOOPBACK, Settings
+from lumi_local import health, programs
+from lumi_local.process import Spec, free_port, wait_until
+
+from tests.gateway.backends import Backends
+
+ID = "c" + "0" * 24
+USER = Principal("user", ID, ID)
+ORIGIN = "https://shop.example"
+DIRECT = [("grpc.enable_http_proxy", 0)]
+
+
+@dataclass
+class Gateway:
+    """A running gateway, its backends, and who may sign tokens for it."""
+
+    settings: Settings
+    backends: Backends
+    signer: TokenSigner
+    folder: Path
+    http: httpx.Client = field(init=False)
+    channel: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=10)
+        self.channel = grpc.insecure_channel(self.address, options=DIRECT)
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.settings.gateway_port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def token(self, *, age: float = 0, signer: TokenSigner | None = None) -> str:
+        """A token of a user, made `age` seconds ago; it lives for five minutes."""
+        return (signer or self.signer).sign(USER, now=time.time() - age)[0]
+
+    def headers(self) -> dict[str, str]:
+        """Headers with a good token."""
+        return {"authorization": f"Bearer {self.token()}"}
+
+    def call(self, path: str, request: bytes = b"", metadata: Mapping[str, str] | None = None, **options: Any) -> bytes:
+        """A native gRPC call; raises grpc.RpcError. A good token goes along unless metadata are given."""
+        sent = self.headers() if metadata is None else metadata
+        method = self.channel.unary_unary(path)
+        answer: bytes = method(request, metadata=tuple(sent.items()), **{"timeout": 10} | options)
+        return answer
+
+    def access_log(self) -> str:
+        """What Envoy has logged so far."""
+        return (self.folder / "envoy.log").read_text()
+
+
+@contextmanager
+def running_gateway(folder: Path) -> Iterator[Gateway]:
+    """Envoy before five backends, on free ports; its first keys are there.
+
+    Envoy dies with the thread that starts it: enter this on the main one.
+    """
+    backends = Backends(CONTEXTS)
+    signer = TokenSigner(Ed25519PrivateKey.generate(), "test", ttl=300)
+    jwk = auth_pb2.Jwk(**public_jwk(signer.key.public_key(), signer.kid))
+    backends.answers[JWKS_PATH] = lambda _request, _wire: auth_pb2.Jwks(keys=[jwk]).SerializeToString()
+    settings = Settings(
+        env="production",
+        port_base=free_port() - 901,
+        gateway_port=free_port(),
+        upstreams={context: f"{LOOPBACK}:{port}" for context, port in backends.ports.items()},
+        allowed_origins=[ORIGIN],
+    )
+    file = folder / "envoy.yaml"
+    file.write_text(configuration(settings))
+    argv = [str(programs.envoy(None)), "--config-path", str(file), "--disable-hot-restart"]
+    argv += ["--concurrency", "1", "--log-level", __import__("os").environ.get("LL","warning")]
+    process = Spec(argv, cwd=folder, death_signal="SIGKILL").start(folder / "spec.json", folder / "envoy.log")
+    gateway = Gateway(settings, backends, signer, folder)
+    try:
+        wait_until(lambda: health.gateway_is_ready(settings.gateway_port), "Envoy did not start", seconds=15)
+        yield gateway
+    finally:
+        process.kill()
+        process.wait()
+        gateway.channel.close()
+        gateway.http.close()
+        for context in list(backends.servers):
+            backends.stop(context)
+
+
+def http_form(method: MethodDescriptor) -> tuple[str, str, dict[str, Any] | None]:
+    """How a method is called over HTTP: verb, a path with its variables filled in, body."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    verb = rule.WhichOneof("pattern")
+    path = re.sub(r"\{[^}]*\}", ID, getattr(rule, verb))
+    return verb.upper(), path, {} if rule.body else None
+
+
+def grpc_path(method: MethodDescriptor) -> str:
+    """`/lumi.orders.v1.OrderService/PlaceOrder`."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def grpc_frame(message: bytes) -> bytes:
+    """A message as gRPC frames it."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def unsigned(claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
+    """A token without a signature."""
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, claims))
+    return ".".join((*parts, ""))
