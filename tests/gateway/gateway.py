@@ -76,6 +76,16 @@ class Gateway:
         """What Envoy has logged so far."""
         return (self.folder / "envoy.log").read_text()
 
+    def logged(self, path: str) -> dict[str, Any]:
+        """The last line of the access log for a path, as soon as it is written."""
+
+        def lines() -> list[str]:
+            return [line for line in self.access_log().splitlines() if f'"path":"{path}"' in line]
+
+        wait_until(lambda: bool(lines()), f"nothing was logged for {path}", seconds=5)
+        line: dict[str, Any] = json.loads(lines()[-1])
+        return line
+
 
 @contextmanager
 def running_gateway(folder: Path) -> Iterator[Gateway]:
@@ -97,7 +107,7 @@ def running_gateway(folder: Path) -> Iterator[Gateway]:
     file = folder / "envoy.yaml"
     file.write_text(configuration(settings))
     argv = [str(programs.envoy(None)), "--config-path", str(file), "--disable-hot-restart"]
-    argv += ["--concurrency", "1", "--log-level", __import__("os").environ.get("LL","warning")]
+    argv += ["--concurrency", "1", "--log-level", "warning", "--file-flush-interval-msec", "50"]
     process = Spec(argv, cwd=folder, death_signal="SIGKILL").start(folder / "spec.json", folder / "envoy.log")
     gateway = Gateway(settings, backends, signer, folder)
     try:

@@ -24,7 +24,7 @@ STAFF = Context.system("a test")
 
 def a_product(**facts: Any) -> Product:
     id, now = cuid(), utc_now()
-    given = {
+    given: dict[str, Any] = {
         "id": id, "title": "Tomato soup", "slug": f"tomato-soup-{id}", "sku": None, "description": None,
         "summary": None, "status": ProductStatus.ACTIVE, "price": Decimal("1.99"), "compare_at_price": None,
         "currency": "USD", "inventory_policy": InventoryPolicy.TRACK, "search_keywords": [], "attributes": None,
@@ -35,7 +35,7 @@ def a_product(**facts: Any) -> Product:
 
 def a_variant(product: Product, **facts: Any) -> Variant:
     id, now = cuid(), utc_now()
-    given = {
+    given: dict[str, Any] = {
         "id": id, "product_id": product.id, "title": "Tin", "sku": f"T-{id}", "price": Decimal("1.99"),
         "compare_at_price": None, "currency": "USD", "attributes": {"size": "400 g"}, "is_primary": False,
         "position": 0, "version": 1, "created_at": now, "updated_at": now,

@@ -140,6 +140,9 @@ async def _keep(send: _Sender, calls: Iterator[Call], in_flight: int, seconds: f
             if end is not None and time.perf_counter() >= end:
                 return
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(in_flight):
-            group.create_task(one_after_the_other())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(in_flight):
+                tasks.create_task(one_after_the_other())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -66,9 +66,7 @@ class Budget:
 class Result:
     """A case at a number of calls in flight (None where there are no calls), over all rounds."""
 
-    def __init__(
-        self, case: str, in_flight: int | None, rounds: Iterable[Round], budget: Budget | None = None
-    ) -> None:
+    def __init__(self, case: str, in_flight: int | None, rounds: Iterable[Round], budget: Budget | None = None) -> None:
         self.case, self.in_flight, self.budget = case, in_flight, budget
         taken = list(rounds)
         self.spreads: dict[Figure, Spread | None] = {figure: _spread(taken, figure) for figure in FIGURES}
@@ -83,8 +81,10 @@ class Result:
 
     def row(self) -> dict[str, str | int | float | None]:
         """`case, in_flight, ceiling, lumi, ratio, cpu_ms, p50_ms, p99_ms`, medians."""
-        medians = {name: round(spread.middle, 4) if spread else None for name, spread in self.spreads.items()}
-        return {"case": self.case, "in_flight": self.in_flight, **medians}
+        row: dict[str, str | int | float | None] = {"case": self.case, "in_flight": self.in_flight}
+        for figure, spread in self.spreads.items():
+            row[figure] = round(spread.middle, 4) if spread else None
+        return row
 
 
 def percentile(ordered: Sequence[float], part: float) -> float:

@@ -36,17 +36,15 @@ class Pgbench:
         folder: Path,
         *,
         clients: int,
-        seconds: int | None = None,
-        each: int | None = None,
+        each: int,
         variables: Mapping[str, int] | None = None,
     ) -> Ran:
-        """Run a script with prepared statements, for `seconds` or `each` times a client; StackError if it fails."""
+        """Run a script with prepared statements, `each` times a client; StackError if it fails."""
         file = folder / "script.sql"
         file.write_text(script)
         command = [
             *(str(self.program), "--no-vacuum", "--protocol=prepared", f"--file={file}"),
-            *(f"--client={clients}", f"--jobs={min(clients, _THREADS)}"),
-            f"--time={seconds}" if seconds is not None else f"--transactions={each}",
+            *(f"--client={clients}", f"--jobs={min(clients, _THREADS)}", f"--transactions={each}"),
             *(f"--define={name}={value}" for name, value in (variables or {}).items()),
         ]
         access = {
@@ -76,9 +74,9 @@ def read(output: str) -> Ran:
 def _find(wheel: Path) -> tuple[Path, str]:
     if (wheel / "pgbench").is_file():
         return wheel / "pgbench", ""
-    found = sorted(_DEBIAN.glob("*/bin/pgbench"), key=lambda path: int(path.parts[-3]) if path.parts[-3].isdigit() else 0)
+    found = [path for path in _DEBIAN.glob("*/bin/pgbench") if path.parts[-3].isdigit()]
     if found:
-        return found[-1], " (Debian's)"
+        return max(found, key=lambda path: int(path.parts[-3])), " (Debian's)"
     if on_path := shutil.which("pgbench"):
         return Path(on_path), " (the system's)"
     raise StackError("pgbench is neither beside PostgreSQL's programs nor installed (Debian: apt install postgresql)")

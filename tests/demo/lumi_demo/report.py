@@ -14,6 +14,13 @@ from lumi_demo.pace import Pace
 from lumi_demo.settings import Stack
 
 _LISTED = 10
+_SERVICES = {
+    "Cart": "orders",
+    "Order": "orders",
+    "Payment": "payments",
+    "Coupon": "marketing",
+    "CouponUsage": "marketing",
+}
 
 
 def show_left_out(console: Console, left_out: Sequence[LeftOut], file: str) -> None:
@@ -22,7 +29,7 @@ def show_left_out(console: Console, left_out: Sequence[LeftOut], file: str) -> N
     console.print(f"\nLeft out: {len(left_out):,} (all of them in {file})")
     for each in left_out[:_LISTED]:
         what = f"line {each.row:,}, product {each.product_id}" if each.row else "the whole basket"
-        console.print(f"  basket {each.basket_id}, {what}: {each.cause}", highlight=False)
+        console.print(f"  basket {each.basket_id}, {what}: {each.cause}")
     if len(left_out) > _LISTED:
         console.print(f"  … and {len(left_out) - _LISTED:,} more")
 
@@ -52,17 +59,15 @@ def show_timeline(console: Console, order: Order, logs: Sequence[AuditLog]) -> N
     console.print(
         f"\nOrder {order.reference}, basket {order.metadata['basket_id']}: "
         f"{len(order.items)} lines, {cents(order.total_amount) / 100:,.2f} {order.total_amount.currency_code}"
-        + (f", coupon {order.coupon_code}" if order.coupon_code else ""),
-        highlight=False,
+        + (f", coupon {order.coupon_code}" if order.coupon_code else "")
     )
     table = Table(box=None, pad_edge=False)
-    for column in ("time", "entity", "id", "action", "by"):
-        table.add_column(column)
+    for column in ("time", "service", "what happened", "to", "by"):
+        table.add_column(column, no_wrap=True)
     for log in logs:
-        at = log.create_time.ToDatetime().isoformat(sep=" ", timespec="milliseconds")
-        by = f"{log.actor_type} {log.user_id}".strip()
-        table.add_row(at, log.entity, log.entity_id, log.action, by)
-    console.print(table, highlight=False)
+        at = log.create_time.ToDatetime().time().isoformat(timespec="milliseconds")
+        table.add_row(at, _SERVICES[log.entity], log.action, log.entity_id, log.actor_type)
+    console.print(table)
 
 
 def show_addresses(console: Console, stack: Stack) -> None:
@@ -71,5 +76,5 @@ def show_addresses(console: Console, stack: Stack) -> None:
     table.add_row("  gateway", stack.gateway)
     for name, service in stack.services.items():
         table.add_row(f"  {name}", service["public"])
-    console.print(table, highlight=False)
-    console.print(f"  passwords and more: {stack.home / 'stack.json'}; `make down` stops it", highlight=False)
+    console.print(table)
+    console.print(f"  passwords and more: {stack.home / 'stack.json'}; `make down` stops it")

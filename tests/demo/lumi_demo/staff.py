@@ -22,7 +22,7 @@ _UNBOUGHT = (OrderStatus.ORDER_STATUS_PENDING, OrderStatus.ORDER_STATUS_CANCELLE
 
 @dataclass(slots=True)
 class Listed:
-    """What the list of orders adds up to, amounts in cents; `example` is an order to look at, with a coupon if any."""
+    """What the list of orders adds up to, amounts in cents; `example` is an order to look at."""
 
     orders: int = 0
     order_lines: int = 0
@@ -48,9 +48,16 @@ async def listed(staff: Session, baskets: Container[str]) -> Listed:
         sums.orders += 1
         sums.order_lines += len(order.items)
         sums.total += cents(order.total_amount)
-        if sums.example is None or (order.coupon_code and not sums.example.coupon_code):
+        if sums.example is None or _tells_more(order, sums.example):
             sums.example = order
     return sums
+
+
+def _tells_more(order: Order, other: Order) -> bool:
+    """Whether an order is the better example: it has a coupon and few lines."""
+    if bool(order.coupon_code) is not bool(other.coupon_code):
+        return bool(order.coupon_code)
+    return len(order.items) < len(other.items)
 
 
 async def timeline(staff: Session, order: Order) -> list[AuditLog]:
@@ -71,12 +78,8 @@ async def timeline(staff: Session, order: Order) -> list[AuditLog]:
     # No method tells a redemption's id, so it is looked up among what the buyer did.
     redeemed = ListAuditLogsRequest(entity="CouponUsage", user_id=order.user_id, page_size=_TIMELINE)
     page = await staff.call(audit.ListAuditLogs, redeemed)
-    logs.extend(log for log in page.audit_logs if _after(log, "order_id") == order.id)
+    logs.extend(log for log in page.audit_logs if log.after.fields["order_id"].string_value == order.id)
     return sorted(logs, key=lambda log: log.create_time.ToNanoseconds())
-
-
-def _after(log: AuditLog, column: str) -> object:
-    return log.after[column] if column in log.after else None
 
 
 async def _orders(staff: Session) -> AsyncIterator[Order]:

@@ -28,15 +28,9 @@ def bootstrap(settings: Settings) -> Json:
             "address": address(LOOPBACK, settings.admin_port),
             "allow_paths": [{"prefix": path} for path in ADMIN_PATHS],
         },
-        "bootstrap_extensions": [
-            typed(
-                "envoy.bootstrap.internal_listener",
-                "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
-            )
-        ],
         "static_resources": {
-            "listeners": [clients_listener(methods, settings), jwks_listener(methods)],
-            "clusters": [*(service_cluster(context, settings) for context in CONTEXTS), jwks_cluster()],
+            "listeners": [clients_listener(methods, settings), jwks_listener(methods, settings)],
+            "clusters": [*(service_cluster(context, settings) for context in CONTEXTS), jwks_cluster(settings)],
         },
         "overload_manager": _overload(settings),
     }

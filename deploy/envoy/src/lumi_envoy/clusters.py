@@ -7,7 +7,7 @@ import ipaddress
 from lumi_envoy.envoy import Json, address, message
 from lumi_envoy.settings import Settings
 
-INTERNAL_LISTENER = "jwks"
+JWKS = "jwks"  # the listener that Envoy fetches keys from, and the cluster that leads there
 
 MAX_CALLS = 512  # in flight to one service; the same number that a service takes before it says OVERLOADED
 
@@ -73,17 +73,19 @@ def service_cluster(context: str, settings: Settings) -> Json:
     }
 
 
-def jwks_cluster() -> Json:
-    """Envoy itself, where it fetches keys: a listener inside the process, without a port."""
+def jwks_cluster(settings: Settings) -> Json:
+    """Envoy itself, where it fetches keys."""
     return {
-        "name": INTERNAL_LISTENER,
+        "name": JWKS,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "load_assignment": _endpoint(
-            INTERNAL_LISTENER,
-            {"address": {"envoy_internal_address": {"server_listener_name": INTERNAL_LISTENER}}},
-        ),
+        "load_assignment": _endpoint(JWKS, {"address": jwks_address(settings)}),
     }
+
+
+def jwks_address(settings: Settings) -> Json:
+    """An abstract Unix socket: it takes no port and leaves no file behind."""
+    return {"pipe": {"path": f"@lumi-gateway-{settings.gateway_port}-jwks"}}
 
 
 def _endpoint(name: str, endpoint: Json) -> Json:

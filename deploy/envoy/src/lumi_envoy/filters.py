@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from lumi_envoy.clusters import INTERNAL_LISTENER
+from lumi_envoy.clusters import JWKS
 from lumi_envoy.contract import RoutedMethod, descriptor_set
 from lumi_envoy.envoy import Json, typed
 from lumi_envoy.refusals import remember_protocol
@@ -81,7 +81,7 @@ def _tokens(settings: Settings) -> Json:
         "remote_jwks": {
             "http_uri": {
                 "uri": "http://gateway/.well-known/jwks.json",
-                "cluster": INTERNAL_LISTENER,
+                "cluster": JWKS,
                 "timeout": "2s",
             },
             "cache_duration": f"{JWKS_SECONDS}s",
@@ -112,15 +112,15 @@ def _security_headers(settings: Settings) -> Json:
     }
     if settings.env != "local":
         headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+    mutations: list[Json] = [
+        {"append": {"header": {"key": key, "value": value}, "append_action": "ADD_IF_ABSENT"}}
+        for key, value in headers.items()
+    ]
+    mutations.append({"remove": "x-envoy-upstream-healthchecked-cluster"})  # said by the health check
     return typed(
         "envoy.filters.http.header_mutation",
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        mutations={
-            "response_mutations": [
-                {"append": {"header": {"key": key, "value": value}, "append_action": "ADD_IF_ABSENT"}}
-                for key, value in headers.items()
-            ]
-        },
+        mutations={"response_mutations": mutations},
     )
 
 

@@ -1,10 +1,10 @@
-"""Where requests come in: the clients' listener and the one inside the process that keys are fetched from."""
+"""Where requests come in: the clients' listener, and the one that Envoy itself fetches keys from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lumi_envoy.clusters import INTERNAL_LISTENER
+from lumi_envoy.clusters import JWKS, jwks_address
 from lumi_envoy.contract import RoutedMethod
 from lumi_envoy.envoy import Json, address, typed
 from lumi_envoy.filters import clients_filters, jwks_filters
@@ -30,7 +30,7 @@ def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Jso
         "stat_prefix": "clients",
         "codec_type": "AUTO",
         "server_name": "lumi",
-        "route_config": {"name": "clients", "virtual_hosts": [clients_routes(methods, settings)]},
+        "route_config": clients_routes(methods, settings),
         "http_filters": clients_filters(methods, settings),
         "local_reply_config": local_replies(),
         "early_header_mutation_extensions": [_strip(settings)],
@@ -73,17 +73,17 @@ def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Jso
     }
 
 
-def jwks_listener(methods: Sequence[RoutedMethod]) -> Json:
-    """HTTP inside the process for Envoy's own fetching of keys."""
+def jwks_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Json:
+    """Where Envoy itself fetches keys; that one method and no other."""
     manager = {
-        "stat_prefix": INTERNAL_LISTENER,
-        "route_config": {"name": INTERNAL_LISTENER, "virtual_hosts": [jwks_routes(methods)]},
+        "stat_prefix": JWKS,
+        "route_config": jwks_routes(methods),
         "http_filters": jwks_filters(methods),
         "generate_request_id": False,
     }
     return {
-        "name": INTERNAL_LISTENER,
-        "internal_listener": {},
+        "name": JWKS,
+        "address": jwks_address(settings),
         "filter_chains": [{"filters": [_connection_manager(manager)]}],
     }
 
@@ -117,7 +117,7 @@ def _access_log() -> Json:
             "json_format": {
                 "time": "%START_TIME%",
                 "method": "%REQ(:METHOD)%",
-                "path": "%PATH(NQ:PATH)%",
+                "path": "%PATH(NQ:PATH):200%",
                 "protocol": "%PROTOCOL%",
                 "status": "%RESPONSE_CODE%",
                 "grpc_status": "%GRPC_STATUS%",
@@ -129,7 +129,7 @@ def _access_log() -> Json:
                 "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
                 "upstream": "%UPSTREAM_HOST%",
                 "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-                "traceparent": "%REQ(TRACEPARENT)%",
+                "traceparent": "%REQ(TRACEPARENT):55%",
             }
         },
     )

@@ -15,6 +15,7 @@ from lumi_envoy.settings import Settings
 
 JWT_FILTER, CORS_FILTER = "envoy.filters.http.jwt_authn", "envoy.filters.http.cors"
 TOKEN_OPTIONAL = "token_optional"
+NOWHERE = "nowhere"
 
 JWKS_PATH = "/lumi.identity.v1.AuthService/GetJwks"
 JWKS_SECONDS = 60
@@ -33,12 +34,13 @@ def clients_routes(methods: Sequence[RoutedMethod], settings: Settings) -> Json:
     """The route table of the listener that clients see."""
     host = _host([*map(_route, methods), _NOTHING_ELSE])
     host["typed_per_filter_config"] = {CORS_FILTER: cors_policy(settings)}
-    return host
+    return {"name": "clients", "virtual_hosts": [host], "validate_clusters": False}
 
 
 def jwks_routes(methods: Sequence[RoutedMethod]) -> Json:
     """The route table of the listener that Envoy fetches keys from: that one method."""
-    return _host([_route(method) for method in methods if method.path == JWKS_PATH])
+    host = _host([_route(method) for method in methods if method.path == JWKS_PATH])
+    return {"name": "jwks", "virtual_hosts": [host]}
 
 
 def cors_policy(settings: Settings) -> Json:
@@ -107,9 +109,11 @@ def _jwt(**fields: Any) -> Json:
     return message("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", **fields)
 
 
+# Also what a request has as long as its JSON form has not become gRPC. The answer is 404 by way of a cluster that is
+# not there: CORS looks only at routes that lead somewhere.
 _NOTHING_ELSE: Json = {
     "name": "nothing-else",
     "match": {"prefix": "/"},
-    "direct_response": {"status": 404},
+    "route": {"cluster": NOWHERE, "cluster_not_found_response_code": "NOT_FOUND"},
     "typed_per_filter_config": {JWT_FILTER: _jwt(disabled=True)},
 }

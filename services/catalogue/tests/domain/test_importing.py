@@ -17,11 +17,13 @@ PRICE = Price(Decimal("1.99"), "USD")
 
 
 def variant_row(sku: str, **facts: Any) -> VariantRow:
-    return VariantRow(**{"title": "Tin", "sku": sku, "price": PRICE, "attributes": {"size": "400 g"}} | facts)
+    given: dict[str, Any] = {"title": "Tin", "sku": sku, "price": PRICE, "attributes": {"size": "400 g"}}
+    return VariantRow(**given | facts)
 
 
 def row(slug: str = "soup", **facts: Any) -> ProductRow:
-    return ProductRow(**{"line": 1, "title": "Tomato soup", "slug": slug, "price": PRICE} | facts)
+    given: dict[str, Any] = {"line": 1, "title": "Tomato soup", "slug": slug, "price": PRICE}
+    return ProductRow(**given | facts)
 
 
 def plan(products: list[Product] | None = None, variants: list[Variant] | None = None) -> Plan:

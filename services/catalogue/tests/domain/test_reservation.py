@@ -24,7 +24,7 @@ NOW = utc_now()
 
 
 def offer(id: str, available: int, **facts: Any) -> Offer:
-    given = {
+    given: dict[str, Any] = {
         "product_variant_id": id, "product_id": "p", "product_title": "Soup", "product_slug": "soup", "title": "Tin",
         "sku": "T", "price": Decimal("1.99"), "compare_at_price": None, "currency": "USD", "attributes": None,
         "status": ProductStatus.ACTIVE, "deleted": False, "policy": InventoryPolicy.TRACK, "available": available,

@@ -1,6 +1,7 @@
 """The composition root: everything identity is made of, put together."""
 
 from datetime import timedelta
+from functools import partial
 
 from lumi.identity.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from lumi.identity.v1.address_pb2_grpc import add_AddressServiceServicer_to_server
@@ -23,6 +24,7 @@ from lumi_identity.domain.session import RefreshTokens
 from lumi_identity.domain.signing_key import CACHE_LIFE, KeyCipher
 from lumi_identity.settings import IdentitySettings
 from lumi_identity.storage import audit
+from lumi_identity.storage.sessions import forget_old
 from lumi_identity.threads import Threads
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.bootstrap import Bootstrap
@@ -33,6 +35,7 @@ REFUSALS: Refusals = {
 }
 # A hash for a token takes a millisecond: one thread does a thousand a second.
 _TOKEN_QUEUE = 256
+_HOUR = 3600.0
 # Nobody waits for the audit: what comes within this is filed by one statement.
 _LINGER_SECONDS = 0.05
 
@@ -66,6 +69,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
         token_threads=token_threads,
         session_life=timedelta(seconds=settings.session_seconds),
     )
+    runtime.every(_HOUR, "old sessions", partial(forget_old, db))
     runtime.serve(add_AuthServiceServicer_to_server, AuthService(db, accounts, keyring))
     runtime.serve(add_UserServiceServicer_to_server, UserService(db))
     runtime.serve(add_AccessServiceServicer_to_server, AccessService(db))

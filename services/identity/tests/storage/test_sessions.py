@@ -11,6 +11,7 @@ from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import Unauthenticated
 from lumi_common.principal import Principal
+from lumi_identity.storage.sessions import forget_old
 from lumi_identity.workflows.accounts import Accounts, Tokens
 from services.identity.tests.kit import PASSWORD, a_user, accounts_of, security_events_of
 
@@ -157,3 +158,20 @@ async def test_the_token_carries_the_permissions_of_roles_and_of_ones_own_at_the
     assert before["permissions"] == []
     assert after["permissions"] == sorted([f"things.{shared}", f"things.{direct}"])
     assert (after["sub"], after["sid"], after["kind"]) == (signed_in.user_id, refreshed.session_id, "user")
+
+
+async def test_a_session_long_over_is_forgotten_and_a_live_one_is_not(
+    db: Database, signed_in: SignedIn, context: Context
+) -> None:
+    other = cuid()
+    await db.pool.execute(
+        "insert into user_sessions (id, user_id, refresh_token_hash, expires_at, family_id) "
+        "values ($1, $2, 'x', now() - interval '31 days', $1)",
+        other,
+        signed_in.user_id,
+    )
+
+    await forget_old(db)
+
+    rows = await db.pool.fetch("select id from user_sessions where user_id = $1", signed_in.user_id)
+    assert [row["id"] for row in rows] == [signed_in.tokens.session_id]

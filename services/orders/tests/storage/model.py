@@ -20,7 +20,7 @@ LEASE = timedelta(seconds=30)
 
 
 def an_offer(price: str = "1.25", **facts: Any) -> Offer:
-    given = {
+    given: dict[str, Any] = {
         "product_variant_id": cuid(), "product_id": cuid(), "product_title": "Milk", "variant_title": "1 l",
         "sku": "m-1", "unit_price": Decimal(price), "compare_at_price": None, "currency": "USD",
         "policy": InventoryPolicy.TRACK, "available": 10, "sellable": True,
@@ -48,7 +48,7 @@ async def put(db: Database, context: Context, cart: Cart, offer: Offer, quantity
 async def start(
     db: Database, context: Context, cart: Cart, order_id: str, request_id: str = "", **facts: Any
 ) -> Started:
-    given = {
+    given: dict[str, Any] = {
         "order_id": order_id, "cart_id": cart.id, "owner": context.principal.id, "expected": None, "has_address": True,
         "provider": "MANUAL", "origin": Origin(context.principal.key, request_id, b"hash"),
         "method": context.method, "lease": LEASE,

@@ -2,8 +2,21 @@
 
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Interval, Text, bindparam, func, insert, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Interval,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
+from lumi_common.db.database import Executor
 from lumi_common.db.statement import Statement
 from lumi_identity.domain.security import SecurityEvent
 from lumi_identity.domain.session import Session
@@ -13,6 +26,7 @@ from lumi_identity.storage.security import event
 from lumi_identity.storage.tables import user_sessions, users
 
 _ID = bindparam("session_id", type_=Text)
+_BATCH = 1000
 _LATER = func.now() + bindparam("lifetime", type_=Interval)
 
 
@@ -126,6 +140,21 @@ REVOKE_FAMILY = _revoke(
 
 REVOKE_ALL = _revoke(SecurityEvent.PASSWORD_CHANGED, _OF_USER)
 """End every session of a user whose password changed."""
+
+
+_over = (
+    select(user_sessions.c.id)
+    .where(user_sessions.c.expires_at < func.now() - literal_column("interval '30 days'", Interval))
+    .limit(_BATCH)
+    .with_for_update(skip_locked=True)
+)
+_FORGET = Statement(delete(user_sessions).where(user_sessions.c.id.in_(_over)).returning(user_sessions.c.id))
+
+
+async def forget_old(on: Executor) -> None:
+    """Delete the sessions that have been over for 30 days, a batch at a time."""
+    while len(await on.fetch(_FORGET)) == _BATCH:
+        pass
 
 
 def session(row: Any) -> Session:

@@ -94,7 +94,9 @@ _RIVAL = Statement(
     )
     .limit(1)
 )
-_OPEN = Statement(select(checkouts.c.id).where(checkouts.c.order_id == _order_id))
+_PLACING = Statement(
+    select(checkouts.c.id).where(checkouts.c.order_id == _order_id, checkouts.c.step != literal_column("'UNDO'"))
+)
 _UNDO = Statement(
     update(checkouts)
     .where(checkouts.c.order_id == _order_id)
@@ -214,9 +216,9 @@ class Checkouts:
             return None
         return row["order_id"], Origin(row["principal"], row["request_id"] or "", row["request_hash"])
 
-    async def is_open(self, order_id: str) -> bool:
-        """Whether the order is being placed or undone at this moment."""
-        return await self._on.fetchrow(_OPEN, order_id=order_id) is not None
+    async def is_placing(self, order_id: str) -> bool:
+        """Whether the order is being placed at this moment, and nobody has turned back."""
+        return await self._on.fetchrow(_PLACING, order_id=order_id) is not None
 
     async def undo(self, order_id: str, error: str, lease: timedelta) -> bool:
         """Turn back; False when the checkout is over."""

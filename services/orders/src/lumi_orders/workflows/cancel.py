@@ -44,7 +44,7 @@ class Cancellation:
             if not order.cancel(self._clock(), etag):
                 await keeper.change(UNCHANGED, self._answer(order))
                 return None
-            if await self._checkouts.is_open(order_id):
+            if await self._checkouts.is_placing(order_id):
                 raise being_placed(order_id)
             await self._give_up_money(order_id, context)
             row = await keeper.change(

@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from lumi_bench.bare import bare_server
+from lumi_bench.load import Call, Client, Load
+from lumi_bench.pgbench import read
+from lumi_bench.process import cpu_seconds, rss_megabytes
+from lumi_local.process import StackError
+
+OUTPUT = """\
+number of transactions actually processed: 1280/1280
+number of failed transactions: 0 (0.000%)
+latency average = 80.1 ms
+tps = 780.25 (without initial connection time)
+"""
+
+
+def test_a_client_keeps_calls_in_flight_and_says_how_long_they_took(tmp_path: Path) -> None:
+    with Client() as client, bare_server(b"answer", tmp_path) as (address, pid):
+        call = Call(b"question")
+        assert client.answers(Load(address, "/any/Method", [call, call], in_flight=2)) == [b"answer", b"answer"]
+
+        each_once = client.run(Load(address, "/any/Method", [call] * 50, in_flight=4))
+        for_a_time = client.run(Load(address, "/any/Method", [call], in_flight=4, seconds=0.2, pids=(pid,)))
+
+    assert each_once.calls == 50
+    assert 0 < each_once.p50_ms <= each_once.p99_ms
+    assert for_a_time.seconds >= 0.2
+    assert for_a_time.cpu_seconds > 0
+
+
+def test_a_call_that_fails_ends_the_measurement(tmp_path: Path) -> None:
+    with Client() as client, bare_server(b"answer", tmp_path) as (address, _):
+        client.answers(Load(address, "/any/Method", [Call(b"")], in_flight=1))
+        bad = Call(b"", (("authorization", "x" * 100_000),))
+        with pytest.raises(RuntimeError, match="/any/Method: RESOURCE_EXHAUSTED"):
+            client.run(Load(address, "/any/Method", [bad], in_flight=1))
+
+
+def test_a_process_knows_its_time_and_memory() -> None:
+    before = cpu_seconds([os.getpid()])
+    sum(range(3_000_000))
+
+    assert cpu_seconds([os.getpid()]) > before
+    assert 5 < rss_megabytes(os.getpid()) < 2000
+
+
+def test_the_rate_of_pgbench_is_read() -> None:
+    assert (read(OUTPUT).rate, read(OUTPUT).transactions) == (780.25, 1280)
+    with pytest.raises(StackError):
+        read("nothing")

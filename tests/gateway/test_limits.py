@@ -1,0 +1,187 @@
+"""What is too much or cannot be read is refused by the gateway, and told as the services tell it."""
+
+import json
+import socket
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from lumi_common.errors import FieldViolation, InvalidArgument
+from lumi_common.rpc.status import DETAILS_KEY, to_status
+from lumi_envoy.filters import MAX_REQUEST_BYTES
+from lumi_envoy.listeners import MAX_HEADERS
+from lumi_local.process import wait_until
+
+from tests.gateway.gateway import Gateway
+from tests.gateway.test_internal_methods import raw
+
+PLACE, LIST = "/lumi.orders.v1.OrderService/PlaceOrder", "/lumi.catalogue.v1.ProductService/ListProducts"
+
+
+def told(answer: httpx.Response) -> tuple[int, int, str]:
+    """HTTP status, code and reason of a refusal, its shape held against google.rpc.Status."""
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert set(body) == {"code", "message", "details"} and body["message"]
+    (info,) = body["details"]
+    assert info == {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": info["reason"], "domain": "gateway.lumi"}
+    return answer.status_code, body["code"], info["reason"]
+
+
+def refused(gateway: Gateway, path: str, request: bytes = b"", **options: Any) -> tuple[grpc.StatusCode, str]:
+    """Code and reason of a refusal as a gRPC client reads them."""
+    with pytest.raises(grpc.RpcError) as refusal:
+        gateway.call(path, request, **options)
+    status, info = rpc_status.from_call(refusal.value), error_details_pb2.ErrorInfo()
+    assert not (refusal.value.details() or "").startswith("{")
+    assert status.details[0].Unpack(info) and info.domain == "gateway.lumi"
+    return refusal.value.code(), info.reason
+
+
+def test_what_is_not_there_is_told_in_the_callers_language(gateway: Gateway):
+    for verb, path in (("GET", "/nowhere"), ("GET", "/"), ("DELETE", "/v1/orders"), ("PUT", "/v1/orders/x")):
+        answer = gateway.http.request(verb, path, headers=gateway.headers())
+        assert told(answer) == (404, 5, "ROUTE_NOT_FOUND")
+
+    assert refused(gateway, "/nowhere/atAll") == (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND")
+
+
+def test_a_body_up_to_the_limit_passes_and_one_above_is_refused(gateway: Gateway):
+    def body(size: int) -> bytes:
+        return b'{"cartId":"' + b"x" * (size - 13) + b'"}'
+
+    fits = gateway.http.post("/v1/orders", content=body(MAX_REQUEST_BYTES - 64), headers=gateway.headers())
+    above = gateway.http.post("/v1/orders", content=body(MAX_REQUEST_BYTES + 64), headers=gateway.headers())
+
+    assert fits.status_code == 200
+    assert told(above) == (413, 8, "REQUEST_TOO_LARGE")
+    assert refused(gateway, PLACE, b"x" * (MAX_REQUEST_BYTES + 64)) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "REQUEST_TOO_LARGE",
+    )
+    assert len(gateway.backends.calls) == 1
+
+
+def test_a_body_is_not_even_read_without_a_token(gateway: Gateway):
+    body = b'{"cartId":"' + b"x" * MAX_REQUEST_BYTES + b'"}'
+
+    assert told(gateway.http.post("/v1/orders", content=body)) == (401, 16, "TOKEN_MISSING")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"x": "x" * 20_000}, {f"x-{number}": "x" for number in range(MAX_HEADERS + 1)}], ids=["size", "number"]
+)
+def test_headers_have_limits(gateway: Gateway, headers: dict[str, str]):
+    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
+        assert told(client.get("/v1/products", headers=headers)) == (431, 8, "HEADERS_TOO_LARGE")
+    assert gateway.backends.calls == []
+
+
+def test_json_that_does_not_fit_is_told_with_what_is_wrong(gateway: Gateway):
+    answer = gateway.http.post("/v1/orders", content=b'{"cartId": }', headers=gateway.headers())
+    assert told(answer) == (400, 3, "INVALID_REQUEST")
+
+    answer = gateway.http.get("/v1/orders", params={"colour": "red"}, headers=gateway.headers())
+    assert told(answer) == (400, 3, "INVALID_REQUEST")
+    assert "colour" in answer.json()["message"]
+
+    answer = gateway.http.get("/v1/products", params={"pageSize": "many"})
+    assert told(answer) == (400, 3, "INVALID_REQUEST")
+    assert gateway.backends.calls == []
+
+
+@pytest.mark.parametrize("target", ["/v1%2fproducts", "/v1/products/%2F", "/v1/products/%5c", "nonsense", "/v1/products/\x01"])
+def test_a_path_with_two_meanings_is_refused(gateway: Gateway, target: str):
+    head, _, body = raw(gateway, target, verb="GET").partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["details"][0]["reason"] == "INVALID_REQUEST"
+    assert gateway.backends.calls == []
+
+
+@pytest.mark.parametrize("target", ["//v1//products", "/v1/./products", "/v1/x/../products", "/%76%31/products"])
+def test_a_path_written_oddly_means_what_it_says(gateway: Gateway, target: str):
+    assert raw(gateway, target, verb="GET").startswith(b"HTTP/1.1 200")
+    assert gateway.backends.last.path == LIST
+
+
+@pytest.mark.parametrize("conflict", ["transfer-encoding: chunked", "content-length: 3"])
+def test_a_request_with_two_lengths_is_refused(gateway: Gateway, conflict: str):
+    answer = raw(gateway, "/v1/auth:signIn", conflict, "content-type: application/json", body=b"{}")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert gateway.backends.calls == []
+
+
+def test_a_services_own_refusal_is_told_with_all_its_details(gateway: Gateway):
+    status = to_status(InvalidArgument("CURRENCY_UNSUPPORTED", "no such currency", field="price"), "catalogue.lumi")
+
+    def refuse(_request: bytes, wire: grpc.ServicerContext) -> bytes:
+        wire.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
+        wire.abort(grpc.StatusCode.INVALID_ARGUMENT, status.message)
+        raise AssertionError
+
+    with gateway.backends.answering(LIST, refuse):
+        answer = gateway.http.get("/v1/products")
+        with pytest.raises(grpc.RpcError) as refusal:
+            gateway.call(LIST)
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == 3
+    info, fault = answer.json()["details"]
+    assert (info["reason"], info["domain"]) == ("CURRENCY_UNSUPPORTED", "catalogue.lumi")
+    assert fault["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+    assert fault["fieldViolations"][0]["field"] == "price"
+    assert rpc_status.from_call(refusal.value) == status_pb2.Status.FromString(status.SerializeToString())
+    assert FieldViolation("price", fault["fieldViolations"][0]["description"])
+
+
+def test_a_service_that_is_away_is_told_as_unavailable_and_found_again(gateway: Gateway):
+    gateway.backends.stop("payments")
+    try:
+        answer = gateway.http.get("/v1/payments", headers=gateway.headers())
+        assert told(answer) == (503, 14, "UNAVAILABLE")
+        assert refused(gateway, "/lumi.payments.v1.PaymentService/ListPayments") == (
+            grpc.StatusCode.UNAVAILABLE,
+            "UNAVAILABLE",
+        )
+        assert gateway.http.get("/v1/products").status_code == 200
+    finally:
+        gateway.backends.start("payments")
+
+    wait_until(
+        lambda: gateway.http.get("/v1/payments", headers=gateway.headers()).status_code == 200,
+        "the service was not found again",
+        seconds=2,
+    )
+
+
+def test_a_change_is_sent_once_and_a_read_again_when_the_service_was_not_available(gateway: Gateway):
+    def unavailable_at_first(_request: bytes, wire: grpc.ServicerContext) -> bytes:
+        if len(gateway.backends.calls) == 1:
+            wire.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+        return b""
+
+    with gateway.backends.answering(LIST, unavailable_at_first):
+        assert gateway.http.get("/v1/products").status_code == 200
+    assert len(gateway.backends.calls) == 2
+
+    gateway.backends.calls.clear()
+    with gateway.backends.answering(PLACE, unavailable_at_first):
+        assert gateway.http.post("/v1/orders", json={}, headers=gateway.headers()).status_code == 503
+    assert len(gateway.backends.calls) == 1
+
+
+def test_http_2_callers_may_have_so_many_streams(gateway: Gateway):
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+    with socket.create_connection(("127.0.0.1", gateway.settings.gateway_port), timeout=5) as connection:
+        connection.sendall(preface)
+        frame = connection.recv(4096)
+
+    length, kind = int.from_bytes(frame[:3], "big"), frame[3]
+    settings = {frame[at + 1]: int.from_bytes(frame[at + 2 : at + 6], "big") for at in range(9, 9 + length, 6)}
+    assert kind == 4
+    assert settings[3] == 128  # SETTINGS_MAX_CONCURRENT_STREAMS
