@@ -13,6 +13,8 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+FETCHER = "Go-browser"  # what Envoy calls itself when it fetches keys
+
 Answer = Callable[[bytes, Any], bytes]
 
 
@@ -69,11 +71,12 @@ class Backends:
             del self.answers[path]
 
     def serve(self, context: str, path: str, request: bytes, wire: Any) -> bytes:
-        """Remember the call; an empty message answers it, whatever its type."""
+        """Remember the call, unless Envoy itself made it; an empty message answers it, whatever its type."""
         metadata = {key: value for key, value in wire.invocation_metadata() if isinstance(value, str)}
         call = Call(context, path, metadata, wire.time_remaining(), request)
-        with self._lock:
-            self.calls.append(call)
+        if metadata.get("user-agent") != FETCHER:
+            with self._lock:
+                self.calls.append(call)
         return self.answers.get(path, lambda _request, _wire: b"")(request, wire)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from lumi.identity.v1 import auth_pb2
+
 from lumi_common.principal import Principal
 from lumi_common.rpc.auth import TokenSigner, public_jwk
 from lumi_envoy.bootstrap import configuration
@@ -25,13 +28,21 @@ from lumi_envoy.routes import JWKS_PATH
 from lumi_envoy.settings import CONTEXTS, LOOPBACK, Settings
 from lumi_local import health, programs
 from lumi_local.process import Spec, free_port, wait_until
-
 from tests.gateway.backends import Backends
 
 ID = "c" + "0" * 24
 USER = Principal("user", ID, ID)
 ORIGIN = "https://shop.example"
-DIRECT = [("grpc.enable_http_proxy", 0)]
+CHANNEL = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An answer to a request of one's own writing; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass
@@ -47,7 +58,7 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=10)
-        self.channel = grpc.insecure_channel(self.address, options=DIRECT)
+        self.channel = grpc.insecure_channel(self.address, options=CHANNEL)
 
     @property
     def address(self) -> str:
@@ -67,22 +78,41 @@ class Gateway:
 
     def call(self, path: str, request: bytes = b"", metadata: Mapping[str, str] | None = None, **options: Any) -> bytes:
         """A native gRPC call; raises grpc.RpcError. A good token goes along unless metadata are given."""
+        return self._call(self.channel, path, request, metadata, options)
+
+    def call_alone(self, path: str) -> bytes:
+        """The same on a connection of its own: an odd path may make the gateway hang up."""
+        with grpc.insecure_channel(self.address, options=CHANNEL) as channel:
+            return self._call(channel, path, b"", None, {})
+
+    def _call(
+        self, channel: Any, path: str, request: bytes, metadata: Mapping[str, str] | None, options: Mapping[str, Any]
+    ) -> bytes:
         sent = self.headers() if metadata is None else metadata
-        method = self.channel.unary_unary(path)
-        answer: bytes = method(request, metadata=tuple(sent.items()), **{"timeout": 10} | options)
+        answer: bytes = channel.unary_unary(path)(request, metadata=tuple(sent.items()), **{"timeout": 10, **options})
         return answer
+
+    def raw(self, target: str, *headers: str, body: bytes = b"", verb: str = "POST") -> Raw:
+        """Send a request line and headers just as they are, which no client library would."""
+        lines = [f"{verb} {target} HTTP/1.1", "host: lumi", f"content-length: {len(body)}", *headers]
+        request = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        with socket.create_connection((LOOPBACK, self.settings.gateway_port), timeout=5) as connection:
+            connection.sendall(request)
+            answer = HTTPResponse(connection, method=verb)
+            answer.begin()
+            return Raw(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
     def access_log(self) -> str:
         """What Envoy has logged so far."""
         return (self.folder / "envoy.log").read_text()
 
-    def logged(self, path: str) -> dict[str, Any]:
-        """The last line of the access log for a path, as soon as it is written."""
+    def logged(self, traceparent: str) -> dict[str, Any]:
+        """The line of the access log for a call, as soon as it is written."""
 
         def lines() -> list[str]:
-            return [line for line in self.access_log().splitlines() if f'"path":"{path}"' in line]
+            return [line for line in self.access_log().splitlines() if traceparent in line]
 
-        wait_until(lambda: bool(lines()), f"nothing was logged for {path}", seconds=5)
+        wait_until(lambda: bool(lines()), "the call was not logged", seconds=5)
         line: dict[str, Any] = json.loads(lines()[-1])
         return line
 

@@ -1,13 +1,9 @@
 """What clients may not say is not passed on, and what services need is there."""
 
-import time
-
-import grpc
 import pytest
-from lumi_envoy.contract import routed_methods
 
+from lumi_envoy.contract import routed_methods
 from tests.gateway.gateway import Gateway, grpc_path
-from tests.gateway.test_internal_methods import raw
 from tests.gateway.test_routes import ROUTED
 
 LIST = "/lumi.catalogue.v1.ProductService/ListProducts"
@@ -28,7 +24,7 @@ def passed_on(gateway: Gateway) -> list[str]:
 @pytest.mark.parametrize("name", FORGED)
 def test_an_internal_header_is_taken_off_however_it_is_spelled(gateway: Gateway, name: str):
     for spelling in (name, name.upper(), name.title(), name.replace("-", "_"), name.replace("-", "_").upper()):
-        raw(gateway, "/v1/products", f"{spelling}: {MARK}", verb="GET")
+        gateway.raw("/v1/products", f"{spelling}: {MARK}", verb="GET")
         assert gateway.backends.last.path == LIST
         assert passed_on(gateway) == [], spelling
 
@@ -40,10 +36,10 @@ def test_an_internal_header_is_taken_off_however_it_is_spelled(gateway: Gateway,
 
 
 def test_repeated_and_folded_headers_are_taken_off_too(gateway: Gateway):
-    raw(gateway, "/v1/products", f"x-lumi-actor: {MARK}", f"X-LUMI-ACTOR: {MARK}", f"x-lumi-ip:{MARK}", verb="GET")
+    gateway.raw("/v1/products", f"x-lumi-actor: {MARK}", f"X-LUMI-ACTOR: {MARK}", f"x-lumi-ip:{MARK}", verb="GET")
     assert passed_on(gateway) == []
 
-    raw(gateway, "/v1/products", f"connection: x-lumi-actor\r\nx-lumi-actor: {MARK}", verb="GET")
+    gateway.raw("/v1/products", f"connection: x-lumi-actor\r\nx-lumi-actor: {MARK}", verb="GET")
     assert passed_on(gateway) == []
 
 
@@ -87,17 +83,3 @@ def test_a_callers_own_deadline_is_kept(gateway: Gateway, own: float):
 
     gateway.http.get("/v1/products", headers={"grpc-timeout": f"{own:.0f}S"})
     assert own - 0.5 < (gateway.backends.last.seconds or 0) <= own + 1
-
-
-def test_a_service_that_does_not_answer_is_given_up_on(gateway: Gateway):
-    def sleep(_request: bytes, wire: grpc.ServicerContext) -> bytes:
-        time.sleep(0.6)
-        return b""
-
-    with gateway.backends.answering(LIST, sleep):
-        answer = gateway.http.get("/v1/products", headers={"grpc-timeout": "200m"})
-    time.sleep(0.5)
-
-    assert answer.status_code == 504
-    assert answer.json()["code"] == 4
-    assert answer.json()["details"][0]["reason"] == "DEADLINE_EXCEEDED"

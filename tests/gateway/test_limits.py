@@ -9,14 +9,14 @@ import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
 from lumi_common.errors import FieldViolation, InvalidArgument
 from lumi_common.rpc.status import DETAILS_KEY, to_status
 from lumi_envoy.filters import MAX_REQUEST_BYTES
 from lumi_envoy.listeners import MAX_HEADERS
+from lumi_envoy.settings import LOOPBACK
 from lumi_local.process import wait_until
-
 from tests.gateway.gateway import Gateway
-from tests.gateway.test_internal_methods import raw
 
 PLACE, LIST = "/lumi.orders.v1.OrderService/PlaceOrder", "/lumi.catalogue.v1.ProductService/ListProducts"
 
@@ -27,7 +27,11 @@ def told(answer: httpx.Response) -> tuple[int, int, str]:
     body = answer.json()
     assert set(body) == {"code", "message", "details"} and body["message"]
     (info,) = body["details"]
-    assert info == {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": info["reason"], "domain": "gateway.lumi"}
+    assert info == {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": info["reason"],
+        "domain": "gateway.lumi",
+    }
     return answer.status_code, body["code"], info["reason"]
 
 
@@ -93,26 +97,28 @@ def test_json_that_does_not_fit_is_told_with_what_is_wrong(gateway: Gateway):
     assert gateway.backends.calls == []
 
 
-@pytest.mark.parametrize("target", ["/v1%2fproducts", "/v1/products/%2F", "/v1/products/%5c", "nonsense", "/v1/products/\x01"])
+@pytest.mark.parametrize(
+    "target", ["/v1%2fproducts", "/v1/products/%2F", "/v1/products/%5c", "nonsense", "/v1/products/\x01"]
+)
 def test_a_path_with_two_meanings_is_refused(gateway: Gateway, target: str):
-    head, _, body = raw(gateway, target, verb="GET").partition(b"\r\n\r\n")
+    answer = gateway.raw(target, verb="GET")
 
-    assert head.startswith(b"HTTP/1.1 400")
-    assert json.loads(body)["details"][0]["reason"] == "INVALID_REQUEST"
+    assert answer.status == 400
+    assert json.loads(answer.body)["details"][0]["reason"] == "INVALID_REQUEST"
     assert gateway.backends.calls == []
 
 
 @pytest.mark.parametrize("target", ["//v1//products", "/v1/./products", "/v1/x/../products", "/%76%31/products"])
 def test_a_path_written_oddly_means_what_it_says(gateway: Gateway, target: str):
-    assert raw(gateway, target, verb="GET").startswith(b"HTTP/1.1 200")
+    assert gateway.raw(target, verb="GET").status == 200
     assert gateway.backends.last.path == LIST
 
 
 @pytest.mark.parametrize("conflict", ["transfer-encoding: chunked", "content-length: 3"])
 def test_a_request_with_two_lengths_is_refused(gateway: Gateway, conflict: str):
-    answer = raw(gateway, "/v1/auth:signIn", conflict, "content-type: application/json", body=b"{}")
+    answer = gateway.raw("/v1/auth:signIn", conflict, "content-type: application/json", body=b"{}")
 
-    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.status == 400
     assert gateway.backends.calls == []
 
 
@@ -157,6 +163,19 @@ def test_a_service_that_is_away_is_told_as_unavailable_and_found_again(gateway: 
         "the service was not found again",
         seconds=2,
     )
+
+
+def test_a_service_that_hangs_is_given_up_on_in_time(gateway: Gateway):
+    gateway.backends.stop("payments")
+    try:
+        with socket.create_server((LOOPBACK, gateway.backends.ports["payments"])):  # accepts, and says nothing
+            patience = {"grpc-timeout": "300m"}
+            answer = gateway.http.get("/v1/payments", headers=gateway.headers() | patience)
+    finally:
+        gateway.backends.start("payments")
+
+    assert told(answer) == (504, 4, "DEADLINE_EXCEEDED")
+    assert 0.2 < answer.elapsed.total_seconds() < 2
 
 
 def test_a_change_is_sent_once_and_a_read_again_when_the_service_was_not_available(gateway: Gateway):

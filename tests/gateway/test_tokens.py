@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+
 from lumi_common.rpc.access import read_policy
 from lumi_common.rpc.auth import TokenSigner
 from lumi_envoy.contract import all_methods
-
 from tests.gateway.gateway import ID, USER, Gateway, grpc_path, http_form, unsigned
 
 ROUTED = [method for method in all_methods() if read_policy(method).on_public_port]
@@ -24,7 +24,16 @@ PROVED_BY_THE_REQUEST = ("SignUp", "SignIn", "RefreshToken")
 def bad_tokens(gateway: Gateway) -> dict[str, tuple[str, str]]:
     """Tokens that must not pass, by what is wrong with them, with the reason that is told."""
     now = int(time.time())
-    claims = {"iss": "lumi", "aud": "lumi", "sub": ID, "sid": ID, "iat": now, "exp": now + 300, "jti": ID, "kind": "user"}
+    claims = {
+        "iss": "lumi",
+        "aud": "lumi",
+        "sub": ID,
+        "sid": ID,
+        "iat": now,
+        "exp": now + 300,
+        "jti": ID,
+        "kind": "user",
+    }
     key, kid = gateway.signer.key, gateway.signer.kid
 
     def signed(changed: dict[str, object], **header: str) -> str:
@@ -47,7 +56,10 @@ def bad_tokens(gateway: Gateway) -> dict[str, tuple[str, str]]:
         "unsigned": (unsigned(claims, {"alg": "none", "typ": "at+jwt", "kid": kid}), "TOKEN_INVALID"),
         "unsigned, spelled otherwise": (unsigned(claims, {"alg": "NoNe", "typ": "at+jwt"}), "TOKEN_INVALID"),
         "with its signature cut off": (f"{head}.{body}.", "TOKEN_INVALID"),
-        "with another's claims": (f"{head}.{signed({'sub': 'c' + '1' * 24}).split('.')[1]}.{signature}", "TOKEN_INVALID"),
+        "with another's claims": (
+            f"{head}.{signed({'sub': 'c' + '1' * 24}).split('.')[1]}.{signature}",
+            "TOKEN_INVALID",
+        ),
         "by the public key as a secret": (
             jwt.encode(claims, key.public_key().public_bytes_raw(), algorithm="HS256", headers={"kid": kid}),
             "TOKEN_INVALID",

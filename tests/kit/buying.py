@@ -124,7 +124,9 @@ class Shopper:
 
     async def place(self, cart: cart_pb2.Cart, **facts: Any) -> order_pb2.PlaceOrderResponse:
         """Order what is in the cart, paying by hand."""
-        answer: order_pb2.PlaceOrderResponse = await self.stub(OrderServiceStub).PlaceOrder(
-            self.order_for(cart, **facts)
-        )
+        return await self.place_as(self.order_for(cart, **facts))
+
+    async def place_as(self, request: order_pb2.PlaceOrderRequest) -> order_pb2.PlaceOrderResponse:
+        """The same with a request of one's own, to be sent again."""
+        answer: order_pb2.PlaceOrderResponse = await self.stub(OrderServiceStub).PlaceOrder(request)
         return answer

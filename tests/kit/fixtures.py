@@ -9,6 +9,7 @@ import pytest
 from lumi_local import testing
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
+from tests.kit.door import Door
 from tests.kit.shop import Shop, migrate, open_shop
 
 
@@ -32,3 +33,12 @@ async def shop(
     await asyncio.to_thread(migrate, shop_postgres)
     async with open_shop(shop_postgres, shop_nats, folder) as shop:
         yield shop
+
+
+@pytest.fixture(scope="session")
+async def door() -> AsyncIterator[Door]:
+    """The gateway of the stack that all tests of a session share."""
+    with testing.stack() as stack:
+        door = Door(stack.description)
+        yield door
+        await door.close()

@@ -5,7 +5,7 @@ Rows are isolated by fresh ids: one shop serves every test of a process.
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,18 +19,16 @@ import grpc
 from lumi_common.cuid import cuid
 from lumi_common.db.migrate import upgrade
 from lumi_common.events.streams import ensure_streams
-from lumi_common.rpc.status import from_call_error
 from lumi_common.service import Runtime
 from lumi_local import certificates
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
 from lumi_local.process import free_port
 from tests.kit.buying import Shelf, Shopper
+from tests.kit.client import Client
 
 SERVICES = ("identity", "catalogue", "orders", "payments", "marketing")
 PASSWORD = "correct horse battery staple"
-TIMEOUT = 20.0
-
 # What a service is told beside what every service is; short intervals, so that tests wait on state and not for long.
 _OWN: dict[str, dict[str, Any]] = {
     "identity": {"token_pepper": "p" * 32, "key_encryption_key": "k" * 32, "bcrypt_cost": 4},
@@ -38,24 +36,6 @@ _OWN: dict[str, dict[str, Any]] = {
     "orders": {"sweep_seconds": 1, "retry_seconds": 1},
     "payments": {"manual_payments": "settle"},
 }
-
-
-class Client:
-    """A generated stub whose methods take a request and raise the refusal as a LumiError."""
-
-    def __init__(self, stub: Any, metadata: tuple[tuple[str, str], ...]) -> None:
-        self._stub, self._metadata = stub, metadata
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._stub, name)
-
-        async def call(request: Any, *, timeout: float = TIMEOUT) -> Any:
-            try:
-                return await method(request, metadata=self._metadata, timeout=timeout)
-            except grpc.aio.AioRpcError as error:
-                raise from_call_error(error, name) from error
-
-        return call
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _TROUBLE = (
     NotBought,
     ValidationError,
     asyncpg.PostgresError,
+    asyncpg.InterfaceError,
     OSError,
 )
 
@@ -40,30 +41,27 @@ _TROUBLE = (
 async def play(settings: Settings, stack: Stack, console: Console, buying: bool) -> bool:
     """Import, buy (where `buying`) and reconcile; False when a figure is off."""
     planned, figures = read(settings, console)
-    books = await Books.open(stack.postgres, planned.baskets)
-    try:
-        async with open_channel(stack.target) as channel:
-            staff = Session(channel, stack.admin_email, stack.admin_password)
-            await staff.sign_in()
-            pace = None
-            if buying:
-                await bring_in(settings, planned, books, staff, console)
-                pace = await shop(settings, stack, planned, staff, console)
+    async with open_channel(stack.target) as channel:
+        staff = Session(channel, stack.admin_email, stack.admin_password)
+        await staff.sign_in()
+        pace = None
+        if buying:
+            await bring_in(settings, stack, planned, staff, console)
+            pace = await shop(settings, stack, planned, staff, console)
+        async with Books.opened(stack.postgres, planned.baskets) as books:
             rows, seen = await reconcile(planned, figures, books, staff, console, settings.patience_seconds)
-            save(rows, stack.home / "demo.json")
-            report.show_rows(console, rows)
-            left_out = [*planned.baskets.left_out_lines, *planned.baskets.left_out_baskets]
-            left_out_file = stack.home / "demo-left-out.json"
-            save_left_out(left_out, left_out_file)
-            report.show_left_out(console, left_out, str(left_out_file))
-            if pace is not None:
-                report.show_pace(console, pace)
-                if seen.example is not None:
-                    report.show_timeline(console, seen.example, await timeline(staff, seen.example))
-                report.show_addresses(console, stack)
-            return is_right(rows)
-    finally:
-        await books.close()
+        save(rows, stack.home / "demo.json")
+        report.show_rows(console, rows)
+        left_out = [*planned.baskets.left_out_lines, *planned.baskets.left_out_baskets]
+        left_out_file = stack.home / "demo-left-out.json"
+        save_left_out(left_out, left_out_file)
+        report.show_left_out(console, left_out, str(left_out_file))
+        if pace is not None:
+            report.show_pace(console, pace)
+            if seen.example is not None:
+                report.show_timeline(console, seen.example, await timeline(staff, seen.example))
+            report.show_addresses(console, stack)
+        return is_right(rows)
 
 
 def read(settings: Settings, console: Console) -> tuple[Plan, Figures]:
@@ -77,7 +75,7 @@ def read(settings: Settings, console: Console) -> tuple[Plan, Figures]:
     return planned, figures
 
 
-async def bring_in(settings: Settings, planned: Plan, books: Books, staff: Session, console: Console) -> None:
+async def bring_in(settings: Settings, stack: Stack, planned: Plan, staff: Session, console: Console) -> None:
     """The catalogue, the coupons and, where an earlier run chose other baskets, the stock that differs."""
     importer = Importer(staff, settings.imports)
     assortment = planned.assortment
@@ -88,7 +86,9 @@ async def bring_in(settings: Settings, planned: Plan, books: Books, staff: Sessi
     coupons = planned.baskets.coupons()
     with bar(console, "coupons", len(coupons)) as progress:
         await importer.coupons(coupons, progress)
-    if deltas := await books.stock_deltas():
+    async with Books.opened(stack.postgres, planned.baskets) as books:
+        deltas = await books.stock_deltas()
+    if deltas:
         with bar(console, "stock for other baskets than before", len(deltas)) as progress:
             await importer.stock(deltas, progress)
 

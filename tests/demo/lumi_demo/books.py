@@ -1,6 +1,7 @@
 """What the database holds of the chosen baskets: found figures, none of them from the importer's memory."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -99,17 +100,19 @@ class Books:
         self.connection = connection
 
     @classmethod
-    async def open(cls, dsn: str, baskets: Baskets) -> "Books":
+    @asynccontextmanager
+    async def opened(cls, dsn: str, baskets: Baskets) -> AsyncIterator["Books"]:
+        """The books of a database for as long as the context lasts."""
         connection = await asyncpg.connect(dsn)
-        await connection.execute(_CHOSEN)
-        await connection.copy_records_to_table("chosen", records=_records(baskets))
-        await connection.execute("create temporary table planned (sku text primary key, units bigint)")
-        await connection.copy_records_to_table("planned", records=baskets.stock())
-        await connection.execute("analyze chosen; analyze planned")
-        return cls(connection)
-
-    async def close(self) -> None:
-        await self.connection.close()
+        try:
+            await connection.execute(_CHOSEN)
+            await connection.copy_records_to_table("chosen", records=_records(baskets))
+            await connection.execute("create temporary table planned (sku text primary key, units bigint)")
+            await connection.copy_records_to_table("planned", records=baskets.stock())
+            await connection.execute("analyze chosen; analyze planned")
+            yield cls(connection)
+        finally:
+            await connection.close()
 
     async def stock_deltas(self) -> list[tuple[str, int]]:
         """Variant id and units by which the stock differs from what the chosen baskets take."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import grpc.aio
 from lumi.common.v1.address_pb2 import PostalAddress
@@ -29,7 +30,7 @@ from lumi_demo.pace import Pace
 from lumi_demo.shelf import Shelf
 
 _PAGE = 100
-_TRIES = 5
+_PAUSE = 0.5
 _UNDONE_WITHIN = 90.0  # seconds in which an order that a crash left between steps is finished or undone
 
 
@@ -79,22 +80,15 @@ class Household:
                     return
                 if refused.reason not in ("CART_BEING_PLACED", "CART_NOT_ACTIVE") or time.monotonic() > give_up:
                     raise
-            await asyncio.sleep(1)
+            await asyncio.sleep(_PAUSE)
 
     async def bought(self) -> set[str]:
         """Ids of the baskets that it has bought, from the metadata of its own orders."""
-        request = ListOrdersRequest(page_size=_PAGE)
-        found: set[str] = set()
-        while True:
-            page = await self._session.call(self._orders.ListOrders, request)
-            found.update(
-                order.metadata["basket_id"]
-                for order in page.orders
-                if order.status != OrderStatus.ORDER_STATUS_CANCELLED and "basket_id" in order.metadata
-            )
-            if not page.next_page_token:
-                return found
-            request.page_token = page.next_page_token
+        return {
+            order.metadata["basket_id"]
+            async for order in self._own_orders()
+            if order.status != OrderStatus.ORDER_STATUS_CANCELLED and "basket_id" in order.metadata
+        }
 
     async def buy(self, basket: Basket, shelf: Shelf, pace: Pace) -> Order:
         """Fill a cart, line by line, and place the order; NotBought unless it comes back paid."""
@@ -117,26 +111,47 @@ class Household:
         return order
 
     async def _place(self, cart: Cart, basket: Basket, pace: Pace) -> Order:
-        for tries_left in reversed(range(_TRIES)):
-            request = PlaceOrderRequest(
-                cart_id=cart.id,
-                shipping_address_id=self._address_id,
-                payment_provider=PaymentProvider.PAYMENT_PROVIDER_MANUAL,
-                metadata=struct(basket.metadata),
-                request_id=new_request_id(),
-            )
-            started = time.perf_counter()
+        """Place the order, whatever dies meanwhile; the pace takes all of the waiting."""
+        started = time.perf_counter()
+        give_up = time.monotonic() + _UNDONE_WITHIN
+        request = PlaceOrderRequest(
+            cart_id=cart.id,
+            shipping_address_id=self._address_id,
+            payment_provider=PaymentProvider.PAYMENT_PROVIDER_MANUAL,
+            metadata=struct(basket.metadata),
+            request_id=new_request_id(),
+        )
+        while True:
             try:
-                answer = await self._session.call(self._orders.PlaceOrder, request)
+                order: Order = (await self._session.call(self._orders.PlaceOrder, request)).order
+                pace.record(started)
+                return order
             except Refused as refused:
-                # A crash had it undone: nothing was bought and the cart is as it was.
-                if refused.reason != "PLACING_UNDONE" or not tries_left:
+                if refused.reason == "CART_NOT_ACTIVE":
+                    return await self._order_from(cart, refused)
+                if refused.reason not in ("PLACING_UNDONE", "CART_BEING_PLACED") or time.monotonic() > give_up:
                     raise
-                continue
-            pace.record(started)
-            order: Order = answer.order
-            return order
-        raise AssertionError("the last try returns or raises")
+                if refused.reason == "PLACING_UNDONE":
+                    # Nothing was bought and the cart is as it was: another try is another request.
+                    request.request_id = new_request_id()
+            await asyncio.sleep(_PAUSE)
+
+    async def _order_from(self, cart: Cart, refused: Refused) -> Order:
+        """The order that was written from a cart although its answer was lost."""
+        async for order in self._own_orders():
+            if order.cart_id == cart.id:
+                return order
+        raise refused
+
+    async def _own_orders(self) -> AsyncIterator[Order]:
+        request = ListOrdersRequest(page_size=_PAGE)
+        while True:
+            page = await self._session.call(self._orders.ListOrders, request)
+            for order in page.orders:
+                yield order
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     async def _have_cart(self) -> Cart:
         """A new cart, or the empty one that `settle_cart` left."""

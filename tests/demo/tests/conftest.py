@@ -71,12 +71,11 @@ def dsn_of_300(plan_of_300: Plan) -> Iterator[str]:
 @pytest.fixture
 async def books(dsn_of_300: str, plan_of_300: Plan) -> AsyncIterator[Books]:
     """The books of those 300 baskets; whatever a test does to them is undone."""
-    opened = await Books.open(dsn_of_300, plan_of_300.baskets)
-    change = opened.connection.transaction()
-    await change.start()
-    yield opened
-    await change.rollback()
-    await opened.close()
+    async with Books.opened(dsn_of_300, plan_of_300.baskets) as opened:
+        change = opened.connection.transaction()
+        await change.start()
+        yield opened
+        await change.rollback()
 
 
 # What a purchase leaves behind, as far as the books are concerned; ids are made of what they stand for.

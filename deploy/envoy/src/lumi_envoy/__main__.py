@@ -1,7 +1,7 @@
-"""Writes Envoy's configuration.
+"""Writes Envoy's configuration:
 
-    python -m lumi_envoy --output FILE           what Envoy is to be started with
-    python -m lumi_envoy --output FILE --check   changes nothing; exits 1 unless the file is what would be written
+python -m lumi_envoy --output FILE           what Envoy is to be started with
+python -m lumi_envoy --output FILE --check   changes nothing; exits 1 unless the file is what would be written
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from lumi_common.rpc.access import ContractError
 from pydantic import ValidationError
 
+from lumi_common.rpc.access import ContractError
 from lumi_envoy.bootstrap import configuration
 from lumi_envoy.settings import Settings
 
@@ -43,10 +43,15 @@ def main() -> int:
 
 
 def write(path: Path, text: str) -> None:
-    """Put the text there whole, or not at all: Envoy may be starting."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    """Put the text there whole, or not at all: Envoy may be starting. A pipe or a device is written to."""
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+        return
+    target = path.resolve()  # a link stays one
+    draft = target.with_name(f"{target.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    draft.replace(target)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from lumi_envoy.listeners import clients_listener, jwks_listener
 from lumi_envoy.settings import CONTEXTS, LOOPBACK, Settings
 
 # What the admin port shows or does; the rest of it would let a visitor stop the gateway.
-ADMIN_PATHS = ("/ready", "/stats", "/clusters", "/listeners", "/server_info", "/memory", "/healthcheck/", "/drain_listeners")
+ADMIN_PATHS = (
+    "/ready",
+    "/stats",
+    "/clusters",
+    "/listeners",
+    "/server_info",
+    "/memory",
+    "/healthcheck/",
+    "/drain_listeners",
+)
 
 
 def configuration(settings: Settings) -> str:

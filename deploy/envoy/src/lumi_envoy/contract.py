@@ -13,8 +13,8 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.rpc import error_details_pb2
 from lumi.common.v1 import options_pb2
-from lumi_common.rpc.access import ContractError, MethodPolicy, read_policy
 
+from lumi_common.rpc.access import ContractError, MethodPolicy, read_policy
 from lumi_envoy.settings import CONTEXTS
 
 DEFAULT_DEADLINE_MS = 5_000
@@ -39,10 +39,7 @@ class RoutedMethod:
 def all_methods() -> list[MethodDescriptor]:
     """Every method of the contract, by full name."""
     methods = (
-        method
-        for file in contract_files()
-        for service in file.services_by_name.values()
-        for method in service.methods
+        method for file in contract_files() for service in file.services_by_name.values() for method in service.methods
     )
     return sorted(methods, key=lambda method: str(method.full_name))
 

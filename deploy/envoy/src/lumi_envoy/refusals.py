@@ -43,9 +43,7 @@ class Refusal:
 
 # The first that fits is told.
 REFUSALS = (
-    Refusal(
-        _JWT % "Jwt_is_missing", 401, "UNAUTHENTICATED", "TOKEN_MISSING", "this method needs an access token"
-    ),
+    Refusal(_JWT % "Jwt_is_missing", 401, "UNAUTHENTICATED", "TOKEN_MISSING", "this method needs an access token"),
     Refusal(_JWT % "Jwt_is_expired", 401, "UNAUTHENTICATED", "TOKEN_EXPIRED", "the access token has expired"),
     Refusal(
         _JWT % "Jwks_remote_fetch_is_failed",
@@ -133,9 +131,7 @@ def _header(key: str, value: str) -> Json:
 
 
 def _cel(expression: str) -> Json:
-    cel = typed(
-        "cel", "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression
-    )
+    cel = typed("cel", "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
     return {"extension_filter": cel}
 
 

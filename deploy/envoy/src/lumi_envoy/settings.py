@@ -23,9 +23,13 @@ class Settings(BaseSettings):
     port_base: int = Field(default=7000, ge=1024, le=64000, description="first of the stack's ports")
     gateway_host: str = Field(default=LOOPBACK, description="address that clients come in at")
     gateway_port: int = Field(default=8080, ge=1, le=65535, description="port that clients come in at")
-    upstreams: dict[str, str] = Field(default={}, description="`host:port` of services' public ports that are elsewhere")
+    upstreams: dict[str, str] = Field(
+        default={}, description="`host:port` of services' public ports that are elsewhere"
+    )
     allowed_origins: list[Origin] = Field(default=[], description="web origins whose pages may call (CORS)")
-    trusted_hops: int = Field(default=0, ge=0, le=8, description="proxies of ours in front that tell the client's address")
+    trusted_hops: int = Field(
+        default=0, ge=0, le=8, description="proxies of ours in front that tell the client's address"
+    )
     max_connections: int = Field(default=10_000, ge=1, description="connections of clients at once")
     max_heap_mb: int = Field(default=512, ge=128, description="memory at which new requests are refused")
     token_issuer: str = "lumi"

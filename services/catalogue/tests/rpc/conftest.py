@@ -13,7 +13,8 @@ from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
 
 from lumi_common.cuid import cuid
 from lumi_common.db.database import from_json
-from tests.kit.shop import Client, Shop
+from tests.kit.client import Client
+from tests.kit.shop import Shop
 
 PERMISSIONS = ("products.write", "inventory.read", "inventory.adjust", "categories.write")
 

@@ -11,7 +11,8 @@ from lumi.catalogue.v1 import product_pb2
 from lumi_common.cuid import cuid
 from lumi_common.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from services.catalogue.tests.rpc.conftest import Catalogue, Outbox
-from tests.kit.shop import Client, Shop
+from tests.kit.client import Client
+from tests.kit.shop import Shop
 
 
 def reserving(variant_id: str, quantity: int, order_id: str = "") -> pb.ReserveStockRequest:

@@ -12,7 +12,8 @@ from lumi.catalogue.v1.inventory_pb2_grpc import InventoryServiceStub
 from lumi_common.cuid import cuid
 from lumi_common.errors import FailedPrecondition, InvalidArgument, LumiError, NotFound
 from services.catalogue.tests.rpc.conftest import Catalogue, usd
-from tests.kit.shop import Client, Shop
+from tests.kit.client import Client
+from tests.kit.shop import Shop
 
 HELD, COMMITTED, RELEASED, EXPIRED = (
     pb.STOCK_RESERVATION_STATE_HELD,

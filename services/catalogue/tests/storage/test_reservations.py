@@ -11,7 +11,7 @@ import pytest
 
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
-from lumi_catalogue.storage import reservations
+from lumi_catalogue.storage import endings
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database, from_json
@@ -196,7 +196,7 @@ async def test_what_is_paid_is_sold_once(db: Database, shelf: Shelf, context: Co
     asked = asking(context, (variant, 2))
     await a_desk(db).reserve(asked)
 
-    done = await asyncio.gather(*(reservations.commit(db.on(STAFF), asked.order_id) for _ in range(4)))
+    done = await asyncio.gather(*(endings.commit(db.on(STAFF), asked.order_id) for _ in range(4)))
 
     assert sorted(done) == [False, False, False, True]
     assert await shelf.of(variant) == Counters(on_hand=3, reserved=0, available=3)
@@ -274,12 +274,12 @@ async def test_what_is_past_its_time_is_told_and_expires_once(db: Database, shel
     gone, alive = (each.order_id for each in asked)
     now = await db.pool.fetchval("select now()")
 
-    overdue = await reservations.overdue(db, now, 1000)
+    overdue = await endings.overdue(db, now, 1000)
     assert {gone, alive} <= set(overdue) and fresh.order_id not in overdue
 
-    await reservations.extend(db, [alive], now + timedelta(minutes=1))
+    await endings.extend(db, [alive], now + timedelta(minutes=1))
     for order_id in (gone, alive, fresh.order_id, gone):
-        await reservations.expire(db.on(STAFF), order_id, now)
+        await endings.expire(db.on(STAFF), order_id, now)
 
     assert await shelf.of(variant) == Counters(on_hand=5, reserved=2, available=3)
     assert [row["type"] for row in await shelf.outbox(gone)] == ["stock.reserved", "stock.expired"]
@@ -293,9 +293,9 @@ async def test_counters_that_do_not_add_up_are_refused_by_the_database(db: Datab
 
 
 async def _commit(db: Database, order_id: str) -> None:
-    await reservations.commit(db.on(STAFF), order_id)
+    await endings.commit(db.on(STAFF), order_id)
 
 
 async def _release(db: Database, order_id: str) -> None:
     async with db.transaction(STAFF) as tx:
-        await reservations.release(tx, order_id)
+        await endings.release(tx, order_id)

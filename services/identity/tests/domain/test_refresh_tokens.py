@@ -70,6 +70,6 @@ def test_a_token_is_the_session_and_a_secret_below_bcrypts_cut() -> None:
     assert len(presented.secret) == 43
 
 
-@pytest.mark.parametrize("token", ["", ".", "abc", f"{cuid()}.short", f"{cuid()}.{'x' * 44}", f"{cuid()}.{'!' * 43}"])
+@pytest.mark.parametrize("token", ["", ".", "abc", "{id}.short", "{id}." + "x" * 44, "{id}." + "!" * 43])
 def test_what_does_not_look_like_a_token_has_no_parts(token: str) -> None:
-    assert parse(token) is None
+    assert parse(token.format(id=cuid())) is None

@@ -13,7 +13,8 @@ from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
 
 from lumi_common.cuid import cuid
 from lumi_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, LumiError, NotFound, PermissionDenied
-from tests.kit.shop import Client, Shop
+from tests.kit.client import Client
+from tests.kit.shop import Shop
 
 TEN = Money(currency_code="USD", units=10)
 

@@ -86,8 +86,7 @@ class Floor:
         """How many placings of this cart are not over."""
         return len(
             await self._rows(
-                "select 1 from checkouts where cart_id = $1 "
-                "or order_id in (select id from orders where cart_id = $1)",
+                "select 1 from checkouts where cart_id = $1 or order_id in (select id from orders where cart_id = $1)",
                 cart_id,
             )
         )
@@ -123,9 +122,7 @@ async def branch(
             twin.runtimes["payments"] = payments
         given = shop.runtimes["orders"].settings
         peers = {**given.peers, "payments": f"127.0.0.1:{twin.runtimes['payments'].server.internal_port}"}
-        orders = Runtime(
-            "orders", given.model_copy(update=anywhere | {"peers": peers} | settings), refusals=REFUSALS
-        )
+        orders = Runtime("orders", given.model_copy(update=anywhere | {"peers": peers} | settings), refusals=REFUSALS)
         stack.push_async_callback(orders.close)
         await orders.open()
         await compose(orders, change(peers_of(orders)))
@@ -143,5 +140,3 @@ async def eventually(look: Callable[[], Awaitable[Any]], wanted: Any, *, within:
             return
         await asyncio.sleep(0.05)
     assert await look() == wanted
-
-

@@ -132,9 +132,7 @@ async def test_what_cannot_be_had_is_refused_or_told(floor: Floor, ada: Shopper,
     with pytest.raises(InvalidArgument, match="QUANTITY_OUT_OF_RANGE"):
         await carts.AddCartItem(adding(cart, scarce, 1_000_000))
     with pytest.raises(NotFound, match="CART_ITEM_NOT_FOUND"):
-        await carts.UpdateCartItem(
-            pb.UpdateCartItemRequest(cart_id=cart.id, product_variant_id=cuid(), quantity=1)
-        )
+        await carts.UpdateCartItem(pb.UpdateCartItemRequest(cart_id=cart.id, product_variant_id=cuid(), quantity=1))
 
     assert await carts.GetCart(pb.GetCartRequest(id=cart.id)) == cart
     quote = await carts.QuoteCart(pb.QuoteCartRequest(id=cart.id))

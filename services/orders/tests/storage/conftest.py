@@ -1,3 +1,4 @@
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from lumi_orders.storage.tables import metadata
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    with testing.postgres() as server:
+    # A database of its own: the shop that other tests share has a sweeper, which would take up what is left here.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with testing.postgres(f"lumi_orders_storage_{worker}") as server:
         migrate.upgrade(server.dsn_superuser, metadata, Path(__file__).parents[2] / "migrations")
         yield server
 

@@ -30,9 +30,7 @@ def an_offer(price: str = "1.25", **facts: Any) -> Offer:
 
 async def new_cart(db: Database, context: Context, *items: tuple[Offer, int]) -> Cart:
     cart = Cart(cuid(), context.principal.id, NOW, NOW, "TRY")
-    await db.on(context).fetchrow(
-        carts.CREATE, **UNASKED, **carts.creating(cart)
-    )
+    await db.on(context).fetchrow(carts.CREATE, **UNASKED, **carts.creating(cart))
     for offer, quantity in items:
         await put(db, context, cart, offer, quantity)
     return cart

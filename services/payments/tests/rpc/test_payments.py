@@ -20,7 +20,8 @@ from lumi_common.errors import (
     Unauthenticated,
     Unimplemented,
 )
-from tests.kit.shop import Client, Shop
+from tests.kit.client import Client
+from tests.kit.shop import Shop
 
 TEN = Money(currency_code="USD", units=10)
 

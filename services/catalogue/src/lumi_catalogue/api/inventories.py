@@ -17,7 +17,7 @@ from lumi.catalogue.v1.inventory_pb2_grpc import InventoryServiceServicer
 
 from lumi_catalogue.api import convert
 from lumi_catalogue.domain.reservation import Line, check_committed, check_released
-from lumi_catalogue.storage import inventories, reservations
+from lumi_catalogue.storage import endings, inventories, reservations
 from lumi_catalogue.workflows.reservation import Asked, Reservations
 from lumi_common.context import Context
 from lumi_common.db.database import Database
@@ -65,7 +65,7 @@ class InventoryService(InventoryServiceServicer):
     async def CommitReservation(self, request: CommitReservationRequest, context: Context) -> Reservation:
         async with self._db.command(request, context) as command:
             if command.fresh:
-                await reservations.commit(command, request.order_id)
+                await endings.commit(command, request.order_id)
                 held = await reservations.of_order(command, request.order_id)
                 check_committed(request.order_id, held)
                 command.answer = convert.held_to_proto(request.order_id, held)
@@ -74,7 +74,7 @@ class InventoryService(InventoryServiceServicer):
     async def ReleaseReservation(self, request: ReleaseReservationRequest, context: Context) -> Reservation:
         async with self._db.command(request, context) as command:
             if command.fresh:
-                await reservations.release(command, request.order_id)
+                await endings.release(command, request.order_id)
                 held = await reservations.of_order(command, request.order_id)
                 check_released(request.order_id, held)
                 command.answer = convert.held_to_proto(request.order_id, held)

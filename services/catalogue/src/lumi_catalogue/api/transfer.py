@@ -1,7 +1,7 @@
 """TransferService: the catalogue in bulk."""
 
+import asyncio
 from collections.abc import Sequence
-from itertools import count
 
 from lumi.catalogue.v1.transfer_pb2 import ImportProductsRequest, ImportProductsResponse
 from lumi.catalogue.v1.transfer_pb2 import ProductRow as ProductRowMessage
@@ -9,12 +9,15 @@ from lumi.catalogue.v1.transfer_pb2 import RowError as RowErrorMessage
 from lumi.catalogue.v1.transfer_pb2_grpc import TransferServiceServicer
 
 from lumi_catalogue.api import convert
-from lumi_catalogue.domain.importing import Plan, ProductRow, RowError, Taken, VariantRow, errors_of
+from lumi_catalogue.domain.importing import Plan, ProductRow, RowError, Taken, VariantRow, error_of
 from lumi_catalogue.storage import imports
 from lumi_common.context import Context
 from lumi_common.db.database import Database, Executor
 from lumi_common.errors import LumiError, Reason
 from lumi_common.rpc.validation import violations
+
+# After so many rows, about ten milliseconds of work, others get their turn.
+_PATIENCE = 64
 
 
 class TransferService(TransferServiceServicer):
@@ -35,23 +38,25 @@ class TransferService(TransferServiceServicer):
         self, on: Executor, request: ImportProductsRequest, *, lock: bool
     ) -> tuple[list[Taken], list[RowError]]:
         """What each row comes to, and the errors of those that cannot be taken."""
-        rows, errors = _read(request.rows)
+        rows, errors = await _read(request.rows)
         plan = Plan(await imports.load(on, rows, lock=lock))
         taken: list[Taken] = []
         for row in rows:
             try:
                 taken.append(plan.take(row))
             except LumiError as refusal:
-                errors.append(next(errors_of(row.line, refusal)))
+                errors.append(error_of(row.line, refusal))
         errors.sort(key=lambda error: error.line)
         return taken, errors
 
 
-def _read(messages: Sequence[ProductRowMessage]) -> tuple[list[ProductRow], list[RowError]]:
+async def _read(messages: Sequence[ProductRowMessage]) -> tuple[list[ProductRow], list[RowError]]:
     """The rows that keep their own bounds, and the first fault of each other."""
     rows: list[ProductRow] = []
     errors: list[RowError] = []
-    for message, place in zip(messages, count(1)):
+    for place, message in enumerate(messages, start=1):
+        if place % _PATIENCE == 0:
+            await asyncio.sleep(0)
         line = message.line or place
         if faults := violations(message):
             errors.append(RowError(line, faults[0].field, Reason.INVALID_REQUEST, faults[0].description))
@@ -59,7 +64,7 @@ def _read(messages: Sequence[ProductRowMessage]) -> tuple[list[ProductRow], list
         try:
             rows.append(_row(message, line))
         except LumiError as refusal:
-            errors.append(next(errors_of(line, refusal)))
+            errors.append(error_of(line, refusal))
     return rows, errors
 
 

@@ -1,6 +1,6 @@
 """Which rows of an import are taken, and what each comes to: decided before anything is written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -203,12 +203,9 @@ class Plan:
         return row.variants[0].sku if row.variants else None
 
 
-def errors_of(line: int, error: LumiError) -> Iterator[RowError]:
-    """A refusal as the answer lists it, once for each field at fault."""
-    for violation in error.violations:
-        yield RowError(line, violation.field, error.reason, violation.description)
-    if not error.violations:
-        yield RowError(line, "", error.reason, error.message)
+def error_of(line: int, error: LumiError) -> RowError:
+    """A refusal as the answer lists it."""
+    return RowError(line, error.field or "", error.reason, error.message)
 
 
 def _as_it_is(variant: Variant) -> VariantRow:

@@ -1,4 +1,4 @@
-"""The SQL of reservations: lock what is asked for, hold it, and the three ways in which that ends."""
+"""The SQL of reserving: lock what is asked for, write what is granted, and look up what is held."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
-    exists,
     func,
+    insert,
     literal_column,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from lumi_catalogue.domain.reservation import Held, Line, ReservationState, Stock
+from lumi_catalogue.storage.fences import not_fenced, orders_locked
 from lumi_catalogue.storage.offers import OFFERS, offer
-from lumi_catalogue.storage.tables import HOLD, common, inventories, stock_movements, stock_reservations
+from lumi_catalogue.storage.tables import HOLD, common, in_state, inventories, stock_reservations
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Executor
-from lumi_common.db.record import Change, recorded
+from lumi_common.db.record import Change
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import timestamp
 
@@ -54,25 +55,6 @@ def _each(name: str, type_: Any = Text) -> BindParameter[Any]:
     return bindparam(name, type_=ARRAY(type_))
 
 
-def _state(state: ReservationState) -> Any:
-    return literal_column(f"'{state}'::catalogue.stock_reservation_state", _r.state.type)
-
-
-# Releasing an order that holds nothing yet must win over a reservation that is still under way: both take a lock named
-# after the order, and the release leaves a request record, which the reservation minds. It goes after a day, long after
-# the last call that it could meet.
-def _order_locks(orders: Any) -> Any:
-    return func.count(func.pg_advisory_xact_lock(func.hashtextextended(orders, literal_column("0"))))
-
-
-def _fence(order_id: Any) -> Any:
-    return literal_column("'order:'", Text) + order_id
-
-
-_FENCE_METHOD = literal_column("'ReleaseReservation'", Text)
-_FENCE_ID = literal_column("'nothing held'", Text)
-_order = func.unnest(_each("orders")).table_valued("id").render_derived(name="asking")
-
 # What the orders that ask hold already, as one JSON array in every row; null as a rule.
 _HELD_ALREADY = (
     select(
@@ -89,12 +71,9 @@ _HELD_ALREADY = (
     .where(_r.order_id == _each("orders").any_())
     .scalar_subquery()
 )
-# A condition that is decided before any row is looked at: locks of orders come before locks of rows, here and in a
-# release.
-_orders_locked = select(_order_locks(_order.c.id)).select_from(_order).scalar_subquery() >= literal_column("0")
 _LOCK = Statement(
     OFFERS.add_columns(_HELD_ALREADY.label("held"))
-    .where(_orders_locked)
+    .where(orders_locked("orders"))
     .order_by(_i.product_variant_id)
     .with_for_update(of=inventories)
 )
@@ -107,21 +86,14 @@ def _hold() -> Statement:
         .table_valued("id", "product_variant_id", "order_id", "quantity")
         .render_derived(name="line")
     )
-    fence = common.request_ids.alias("fence")
     rows = select(
         line.c.id,
         line.c.product_variant_id,
         line.c.order_id,
         line.c.quantity,
-        _state(ReservationState.HELD),
+        in_state(ReservationState.HELD),
         bindparam("expires_at", type_=timestamp),
-    ).where(
-        ~exists().where(
-            fence.c.principal == _fence(line.c.order_id),
-            fence.c.method == _FENCE_METHOD,
-            fence.c.request_id == _FENCE_ID,
-        )
-    )
+    ).where(not_fenced(line.c.order_id))
     new = insert(stock_reservations).from_select(
         ["id", "product_variant_id", "order_id", "quantity", "state", "expires_at"], rows
     )
@@ -201,84 +173,11 @@ def _requests(call: Any) -> Insert:
     )
 
 
-def _end(state: ReservationState, action: str, *, overdue: bool = False) -> Statement:
-    """End an order's open reservations; nothing when none is open, and only those past their time if `overdue`."""
-    open_ = (
-        select(_r.id, _r.product_variant_id)
-        .join_from(stock_reservations, inventories, _i.product_variant_id == _r.product_variant_id)
-        .where(_r.order_id == bindparam("order_id", type_=Text), _r.state == _state(ReservationState.HELD))
-    )
-    if overdue:
-        open_ = open_.where(_r.expires_at <= bindparam("now", type_=timestamp))
-    # Locked in the order in which a flush locks, so that neither waits for the other in a ring.
-    locked = open_.order_by(_r.product_variant_id).with_for_update(of=(stock_reservations, inventories)).cte("locked")
-    ended = HOLD.change(
-        update(stock_reservations).where(_r.id == locked.c.id).values(state=_state(state), updated_at=func.now()),
-        action,
-        audit=False,
-        name="ended",
-    )
-    line = ended.cte.c
-    counted = update(inventories).where(_i.product_variant_id == line.product_variant_id)
-    if state is ReservationState.COMMITTED:
-        counted = counted.values(
-            quantity_on_hand=_i.quantity_on_hand - line.quantity,
-            quantity_reserved=_i.quantity_reserved - line.quantity,
-            version=_i.version + 1,
-        )
-        # Sold once: a movement has its reservation's id.
-        sold = select(line.id, line.product_variant_id, -line.quantity, literal_column("'sold'"), line.order_id)
-        columns = ["id", "product_variant_id", "delta", "reason", "order_id"]
-        parts = [insert(stock_movements).from_select(columns, sold).cte("sold")]
-    else:
-        counted = counted.values(
-            quantity_reserved=_i.quantity_reserved - line.quantity,
-            quantity_available=_i.quantity_available + line.quantity,
-        )
-        parts = []
-    return recorded(
-        common,
-        ended,
-        parts=[counted.values(updated_at=func.now()).cte("counted"), *parts],
-        answer=select(line.product_variant_id, line.quantity, line.expires_at),
-        batch=True,
-    )
-
-
 _HOLD = _hold()
-_COMMIT = _end(ReservationState.COMMITTED, "stock.committed")
-_RELEASE = _end(ReservationState.RELEASED, "stock.released")
-_EXPIRE = _end(ReservationState.EXPIRED, "stock.expired", overdue=True)
 _OF_ORDER = Statement(
     select(_r.product_variant_id, _r.quantity, _r.state, _r.expires_at)
     .where(_r.order_id == bindparam("order_id", type_=Text))
     .order_by(_r.id)
-)
-_OVERDUE = Statement(
-    select(_r.order_id)
-    .distinct()
-    .where(_r.state == _state(ReservationState.HELD), _r.expires_at <= bindparam("now", type_=timestamp))
-    .limit(bindparam("most", type_=Integer))
-)
-_EXTEND = Statement(
-    update(stock_reservations)
-    .where(_r.order_id == _each("orders").any_(), _r.state == _state(ReservationState.HELD))
-    .values(expires_at=bindparam("until", type_=timestamp), updated_at=func.now())
-)
-_LOCK_ORDER = Statement(select(_order_locks(bindparam("order_id", type_=Text))))
-_FENCE = Statement(
-    insert(common.request_ids)
-    .from_select(
-        ["principal", "method", "request_id", "request_hash", "expires_at"],
-        select(
-            _fence(bindparam("order_id", type_=Text)),
-            _FENCE_METHOD,
-            _FENCE_ID,
-            literal_column("''::bytea"),
-            func.now() + literal_column("interval '24 hours'"),
-        ),
-    )
-    .on_conflict_do_nothing()
 )
 _FIRST_ANSWER = Statement(
     select(common.request_ids.c.request_hash, common.request_ids.c.response).where(
@@ -340,33 +239,3 @@ async def of_order(on: Executor, order_id: str) -> list[Held]:
         Held(row["product_variant_id"], row["quantity"], ReservationState(row["state"]), row["expires_at"])
         for row in rows
     ]
-
-
-async def commit(on: Executor, order_id: str) -> bool:
-    """Take what the order holds out of the stock for good; False when it holds nothing (any more)."""
-    return bool(await on.fetch(_COMMIT, order_id=order_id))
-
-
-async def release(on: Executor, order_id: str) -> None:
-    """Give back what the order holds; needs a transaction. One that never held anything never will."""
-    if await on.fetch(_RELEASE, order_id=order_id):
-        return
-    # Past this lock a reservation of the order is either committed, or comes after us and meets the fence.
-    await on.fetch(_LOCK_ORDER, order_id=order_id)
-    if not await on.fetch(_RELEASE, order_id=order_id) and not await of_order(on, order_id):
-        await on.fetch(_FENCE, order_id=order_id)
-
-
-async def expire(on: Executor, order_id: str, now: datetime) -> bool:
-    """Make an order's open reservations EXPIRED if they are past their time; False when there are none."""
-    return bool(await on.fetch(_EXPIRE, order_id=order_id, now=now))
-
-
-async def overdue(on: Executor, now: datetime, most: int) -> list[str]:
-    """At most so many orders with open reservations past their time."""
-    return [row["order_id"] for row in await on.fetch(_OVERDUE, now=now, most=most)]
-
-
-async def extend(on: Executor, order_ids: Collection[str], until: datetime) -> None:
-    """Hold on longer for orders that live."""
-    await on.fetch(_EXTEND, orders=list(order_ids), until=until)

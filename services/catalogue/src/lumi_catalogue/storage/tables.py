@@ -6,6 +6,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Enum,
     ForeignKey,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -188,3 +190,8 @@ HOLD = Aggregate(
     keys="order_id product_variant_id",
     id="order_id",
 )
+
+
+def in_state(state: ReservationState) -> ColumnElement[str]:
+    """A reservation's state as a constant, so that the index of the open ones serves."""
+    return literal_column(f"'{state}'::catalogue.stock_reservation_state", stock_reservation_state)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Protocol
 
-from lumi_catalogue.storage import reservations
+from lumi_catalogue.storage import endings
 from lumi_common.clock import Clock
 from lumi_common.context import Context
 from lumi_common.db.database import Database
@@ -30,13 +30,13 @@ class Expiry:
 
     async def _sweep_batch(self) -> int:
         now = self._clock()
-        overdue = await reservations.overdue(self._db, now, BATCH)
+        overdue = await endings.overdue(self._db, now, BATCH)
         if not overdue:
             return 0
         context = Context.system("catalogue.expiry")
         gone = await self._orders.gone(overdue, context)
         for order_id in gone:
-            await reservations.expire(self._db.on(context), order_id, now)
+            await endings.expire(self._db.on(context), order_id, now)
         if alive := set(overdue) - gone:
-            await reservations.extend(self._db, alive, self._clock() + self._hold)
+            await endings.extend(self._db, alive, self._clock() + self._hold)
         return len(overdue)

@@ -20,9 +20,7 @@ _CART_STATUSES = {status: cart_pb2.CartStatus.Value(f"CART_STATUS_{status}") for
 _ORDER_STATUSES = {status: order_pb2.OrderStatus.Value(f"ORDER_STATUS_{status}") for status in OrderStatus}
 _ISSUES = {issue: cart_pb2.QuoteIssue.Value(f"QUOTE_ISSUE_{issue}") for issue in Issue}
 ORDER_STATUSES = {number: status for status, number in _ORDER_STATUSES.items()}
-STANDINGS = {
-    name: order_pb2.OrderStanding.Value(f"ORDER_STANDING_{name}") for name in ("LIVE", "PLACING", "GONE")
-}
+STANDINGS = {name: order_pb2.OrderStanding.Value(f"ORDER_STANDING_{name}") for name in ("LIVE", "PLACING", "GONE")}
 _PROVIDER = "PAYMENT_PROVIDER_"
 
 

@@ -4,7 +4,7 @@ from lumi.payments.v1 import payment_pb2
 
 from lumi_common.context import Context
 from lumi_common.rpc.channel import PeerChannel
-from lumi_common.rpc.convert import money_to_proto
+from lumi_common.rpc.convert import money_from_proto, money_to_proto
 from lumi_orders.domain.checkout import request_id
 from lumi_orders.domain.order import Order
 from lumi_orders.domain.payment import Payment, PaymentStatus
@@ -74,6 +74,7 @@ def _payment(payment: payment_pb2.Payment) -> Payment:
     return Payment(
         id=payment.id,
         status=_STATUSES[payment.status],
+        captured=money_from_proto(payment.captured_amount, field="captured_amount"),
         next_action=payment_pb2.NextActionType.Name(payment.next_action.type).removeprefix(_ACTION),
         failure_code=payment.failure_code,
     )

@@ -94,7 +94,7 @@ class Order:
     def expect(self, etag: str) -> None:
         """Raise Aborted unless the caller saw this version (or did not say which)."""
         if etag and etag != self.etag:
-            raise Aborted(Common.ETAG_MISMATCH, "the order has changed: read it again", field="etag", order=self.id)
+            raise Aborted(Common.ETAG_MISMATCH, "the order has changed: read it again", field="etag", order_id=self.id)
 
     def pay(self, now: datetime) -> bool:
         """Note that it is paid; False when it was paid before or goes no further."""
@@ -112,7 +112,7 @@ class Order:
             raise FailedPrecondition(
                 Reason.ORDER_NOT_CANCELLABLE,
                 "only an order that is not paid yet can be cancelled",
-                order=self.id,
+                order_id=self.id,
                 status=self.status,
             )
         self._move(OrderStatus.CANCELLED, now)

@@ -1,6 +1,7 @@
 """What orders knows of a payment."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from lumi_orders.domain.order import Order
@@ -20,13 +21,13 @@ class Payment:
 
     id: str
     status: PaymentStatus
+    captured: Decimal
     next_action: str
     failure_code: str = ""
 
-    @property
-    def settled(self) -> bool:
-        """Whether the order's money is here."""
-        return self.status is PaymentStatus.SETTLED
+    def pays_for(self, order: Order) -> bool:
+        """Whether all of the order's money is here."""
+        return self.status is PaymentStatus.SETTLED and self.captured >= order.total_amount
 
     @property
     def open(self) -> bool:

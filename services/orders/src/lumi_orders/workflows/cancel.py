@@ -9,9 +9,10 @@ from lumi_common.clock import Clock
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
-from lumi_common.errors import Aborted, LumiError
+from lumi_common.errors import Aborted, FailedPrecondition, LumiError
 from lumi_common.errors import Reason as Common
 from lumi_orders.domain.cart import being_placed
+from lumi_orders.domain.errors import Reason
 from lumi_orders.domain.order import Order
 from lumi_orders.storage.checkouts import Checkouts
 from lumi_orders.storage.orders import CANCEL, Orders, moving
@@ -31,9 +32,7 @@ class Cancellation:
         self._db, self._clock, self._undo, self._answer = db, clock, undo, answer
         self._orders, self._checkouts = Orders(db), Checkouts(db)
 
-    async def cancel(
-        self, order_id: str, keeper: Keeper, *, owner: str | None, reason: str, etag: str = ""
-    ) -> None:
+    async def cancel(self, order_id: str, keeper: Keeper, *, owner: str | None, reason: str, etag: str = "") -> None:
         """Cancel the order and keep the answer; an order that is cancelled already is answered as it is.
 
         Raises NotFound, FailedPrecondition once it is paid or while it is being placed, Aborted for a stale etag.
@@ -64,9 +63,11 @@ class Cancellation:
             return
         # The money is here and the event that says so is still on its way.
         order = await self._orders.get(order_id, owner=None)
-        if payment.settled and order.pay(self._clock()):
+        if payment.pays_for(order) and order.pay(self._clock()):
             await Orders(self._db.on(context)).pay(order, actor_of(context))
-        order.cancel(self._clock())  # refuses, unless somebody else cancelled it
+        raise FailedPrecondition(
+            Reason.ORDER_NOT_CANCELLABLE, "money was taken for it", order_id=order_id, status=order.status
+        )
 
     async def _release(self, order: Order, context: Context) -> None:
         try:

@@ -56,9 +56,7 @@ class Checkout:
     async def place(self, wanted: Wanted, keeper: Keeper) -> None:
         """Place an order and keep its answer; raises the refusal of the step that refused, with all of it undone."""
         context = keeper.context
-        given = await self._book.resolve(
-            wanted.user_id, wanted.shipping_address_id, wanted.billing_address_id, context
-        )
+        given = await self._book.resolve(wanted.user_id, wanted.shipping_address_id, wanted.billing_address_id, context)
         order_id = cuid()
         cart = await self._begin(order_id, wanted, given, context)
         try:
@@ -83,7 +81,7 @@ class Checkout:
     async def finish(self, placed: Placed, keeper: Keeper) -> None:
         """End the checkout with its answer kept, the order PAID if its money is here."""
         order = placed.order
-        if placed.payment.settled and order.pay(self._clock()):
+        if placed.payment.pays_for(order) and order.pay(self._clock()):
             paid = await keeper.change(SETTLE, self._answer(placed), **moving(order, actor_of(keeper.context)))
             if paid is not None:
                 return
@@ -136,13 +134,9 @@ class Checkout:
             )
         return being_placed(rival[0] if rival else "")
 
-    async def _write(
-        self, order_id: str, cart: Cart, given: Addresses, wanted: Wanted, context: Context
-    ) -> Order:
+    async def _write(self, order_id: str, cart: Cart, given: Addresses, wanted: Wanted, context: Context) -> Order:
         """Steps 2 to 4: stock, coupon, and the order at the prices that catalogue reserved it at."""
-        lines, currency = await asked(
-            self._catalogue.reserve(order_id, cart.items, context), refusals.of_stock
-        )
+        lines, currency = await asked(self._catalogue.reserve(order_id, cart.items, context), refusals.of_stock)
         if currency != cart.currency:
             raise FailedPrecondition(Reason.CURRENCY_MISMATCH, f"the cart is in {cart.currency}", cart_id=cart.id)
         coupon_code, discount = None, ZERO
