@@ -77,7 +77,8 @@ class Backends:
         if metadata.get("user-agent") != FETCHER:
             with self._lock:
                 self.calls.append(call)
-        return self.answers.get(path, lambda _request, _wire: b"")(request, wire)
+        answer = self.answers.get(path)
+        return answer(request, wire) if answer else b""
 
 
 class _Everything(grpc.GenericRpcHandler):  # type: ignore[misc]

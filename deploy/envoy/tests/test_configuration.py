@@ -201,15 +201,14 @@ def test_check_tells_a_stale_file_from_a_fresh_one(tmp_path: Path):
 
 
 def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path):
-    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "envoy.yaml"
+    pipe, link, file, read = (tmp_path / name for name in ("pipe", "link", "envoy.yaml", "read"))
     os.mkfifo(pipe)
     link.symlink_to(file)
-    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
-
-    assert run("--output", str(pipe)).returncode == 0
+    with read.open("w") as output, subprocess.Popen(["cat", str(pipe)], stdout=output):
+        assert run("--output", str(pipe)).returncode == 0
     assert run("--output", str(link)).returncode == 0
 
-    assert reader.communicate(timeout=10)[0] == configuration(Settings()) == file.read_text()
+    assert read.read_text() == file.read_text() == configuration(Settings())
     assert pipe.is_fifo()
     assert link.is_symlink()
 

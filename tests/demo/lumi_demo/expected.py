@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,15 +31,6 @@ class Figures:
     baskets_left_out: int
 
 
-class _Row(NamedTuple):
-    basket: int
-    product: int
-    quantity: int
-    sales: float
-    coupon: float
-    match: float
-
-
 _LINE_COLUMNS = ["basket_id", "product_id", "quantity", "sales_value", "coupon_disc", "coupon_match_disc"]
 
 
@@ -53,19 +44,20 @@ def expected_figures(data: Path, baskets: int | None) -> Figures:
     units: dict[int, int] = dict.fromkeys(chosen, 0)
     prices: set[tuple[int, int]] = set()
     left_out = 0
-    for row in _rows(transactions):
-        if row.basket not in chosen:
+    for basket, product, quantity, sales, coupon_disc, coupon_match in _rows(transactions):
+        if basket not in chosen:
             continue
-        if row.quantity <= 0 or row.sales <= 0:
+        if quantity <= 0 or sales <= 0:
             left_out += 1
             continue
-        amount = round(row.sales * 100) + round(row.match * 100)
-        sold_as = row.quantity if amount % row.quantity == 0 else 1
-        charged[row.basket] += amount
-        coupon[row.basket] += round(row.coupon * 100) + round(row.match * 100)
-        counted[row.basket] += 1
-        units[row.basket] += sold_as
-        prices.add((row.product, amount // sold_as))
+        match = round(coupon_match * 100)
+        amount = round(sales * 100) + match
+        sold_as = quantity if amount % quantity == 0 else 1
+        charged[basket] += amount
+        coupon[basket] += round(coupon_disc * 100) + match
+        counted[basket] += 1
+        units[basket] += sold_as
+        prices.add((product, amount // sold_as))
     # No basket of the year has a coupon above its charge, so every basket with a line is bought and no
     # price has to be taken back; were that to change, this refuses rather than guesses.
     if any(coupon[basket] > charged[basket] for basket in chosen):
@@ -101,9 +93,9 @@ def _first_baskets(transactions: Path, baskets: int | None) -> set[int]:
     return set(in_order if baskets is None else in_order[:baskets])
 
 
-def _rows(transactions: Path) -> Iterator[_Row]:
+def _rows(transactions: Path) -> Iterator[tuple[int, int, int, float, float, float]]:
     for batch in _batches(transactions, _LINE_COLUMNS):
-        yield from map(_Row, *(column.to_pylist() for column in batch.columns))
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _batches(transactions: Path, columns: list[str]) -> Iterator[Any]:

@@ -100,9 +100,9 @@ def _route(method: RoutedMethod) -> Json:
 
 
 def _retry_policy(on: str) -> Json:
-    # Long enough, all together, for a service that was killed to be there again.
-    backoff = {"base_interval": "0.1s", "max_interval": "1s"}
-    return {"retry_on": on, "num_retries": 5, "retry_back_off": backoff}
+    # About two seconds all together: enough for a service that was killed to be there again.
+    backoff = {"base_interval": "0.2s", "max_interval": "1s"}
+    return {"retry_on": on, "num_retries": 6, "retry_back_off": backoff}
 
 
 def _jwt(**fields: Any) -> Json:

@@ -12,12 +12,14 @@ import asyncpg
 from google.protobuf.message import Message
 
 from lumi_common.context import Context
+from lumi_common.db.pool import Pool
 from lumi_common.db.request import Command, Once
 from lumi_common.db.statement import Statement
 from lumi_common.errors import LumiError, Reason, Unavailable
 
 Refusals = Mapping[str, Callable[[], LumiError]]
 
+_CONNECT_SECONDS = 10.0
 _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -68,54 +70,70 @@ class Database:
         self.schema = schema
         self.dsn = dsn
         self.on_outbox_write: Callable[[], None] = _nothing
-        self._sizes = min_size, max_size
         self._refusals = dict(refusals or {})
-        self._pool: Any = None
+        self._min_size = min_size
+        self.pool = Pool(self._connect, max_size=max_size)
 
     async def open(self) -> None:
         """Connect; raises Unavailable when Postgres cannot be reached."""
         try:
-            self._pool = await asyncpg.create_pool(
-                self.dsn,
-                min_size=self._sizes[0],
-                max_size=self._sizes[1],
-                init=_set_codecs,
-                reset=_keep_clean,
-                server_settings={
-                    "application_name": f"lumi-{self.schema}",
-                    "search_path": f"{self.schema}, extensions",
-                    "timezone": "UTC",
-                    "jit": "off",
-                    "idle_in_transaction_session_timeout": "30s",
-                },
-            )
-        except _AWAY as error:
+            await self.pool.fill(self._min_size)
+        except (asyncpg.PostgresError, *_AWAY) as error:
             raise Unavailable(Reason.UNAVAILABLE, "Postgres cannot be reached") from error
 
     async def close(self) -> None:
         """Give every connection back."""
-        if self._pool is not None:
-            await self._pool.close()
+        await self.pool.close()
 
-    @property
-    def pool(self) -> Any:
-        """asyncpg's own pool, for what no statement can say."""
-        if self._pool is None:
-            raise Unavailable(Reason.UNAVAILABLE, "the database is not open yet")
-        return self._pool
+    async def _connect(self) -> Any:
+        connection = await asyncpg.connect(
+            self.dsn,
+            timeout=_CONNECT_SECONDS,
+            server_settings={
+                "application_name": f"lumi-{self.schema}",
+                "search_path": f"{self.schema}, extensions",
+                "timezone": "UTC",
+                "jit": "off",
+                # Our statements are few and run often: planned once each, not anew for every set of values.
+                "plan_cache_mode": "force_generic_plan",
+                "idle_in_transaction_session_timeout": "30s",
+            },
+        )
+        await _set_codecs(connection)
+        return connection
+
+    async def _take(self) -> Any:
+        try:
+            return await self.pool.take()
+        except Exception as error:
+            self.refuse(error)
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        arguments = statement.arguments(values)
+        connection = await self._take()
         try:
-            rows: list[Row] = await self.pool.fetch(statement.sql, *statement.arguments(values))
-        except (asyncpg.PostgresError, *_AWAY) as error:
+            rows: list[Row] = await connection.fetch(statement.sql, *arguments)
+        except Exception as error:
+            self.pool.give(connection)
             self.refuse(error)
+        except BaseException:
+            self.pool.discard(connection)
+            raise
+        self.pool.give(connection)
         return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        arguments = statement.arguments(values)
+        connection = await self._take()
         try:
-            row: Row | None = await self.pool.fetchrow(statement.sql, *statement.arguments(values))
-        except (asyncpg.PostgresError, *_AWAY) as error:
+            row: Row | None = await connection.fetchrow(statement.sql, *arguments)
+        except Exception as error:
+            self.pool.give(connection)
             self.refuse(error)
+        except BaseException:
+            self.pool.discard(connection)
+            raise
+        self.pool.give(connection)
         return row
 
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
@@ -130,7 +148,7 @@ class Database:
     async def transaction(self, context: Context) -> AsyncIterator["Transaction"]:
         """BEGIN and COMMIT around the block; ROLLBACK when it raises. No remote call belongs inside."""
         try:
-            async with self.pool.acquire() as connection, connection.transaction():
+            async with self.pool.connection() as connection, connection.transaction():
                 transaction = Transaction(self, connection, context)
                 yield transaction
         except _AWAY as error:
@@ -217,10 +235,6 @@ class Transaction:
 
 def _nothing() -> None:
     """Nobody listens yet."""
-
-
-async def _keep_clean(_connection: Any) -> None:
-    """Connections come back clean (every transaction ends), so asyncpg's resetting query would be a lost round trip."""
 
 
 async def _set_codecs(connection: Any) -> None:
