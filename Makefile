@@ -10,7 +10,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down status logs clean generate bench lock \
+.PHONY: help setup demo reconcile test check up down status logs clean generate bench lock \
   check-format check-types check-imports check-protos check-domain
 
 help: ## list the commands
@@ -22,6 +22,9 @@ setup:
 demo: setup ## play a real grocer's year through the gateway and reconcile it to the cent; leaves the stack running
 	@LUMI_BCRYPT_COST=$${LUMI_BCRYPT_COST:-4} $(VENV)/python -m lumi_local up
 	@$(VENV)/python -m lumi_demo
+
+reconcile: setup ## hold the running stack's books against the real year again
+	@$(VENV)/python -m lumi_demo reconcile
 
 test: check ## everything that must pass before a change lands
 	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ALL_TESTS)

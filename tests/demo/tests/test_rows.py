@@ -1,6 +1,7 @@
 from collections import Counter
 
 import protovalidate
+import pytest
 from lumi.catalogue.v1.product_pb2 import ProductStatus
 from lumi.catalogue.v1.transfer_pb2 import ProductRow
 
@@ -17,23 +18,23 @@ def product(number: int, variants: int) -> Product:
     return Product(number, "Gasoline", f"gasoline-{number}", FUEL, {"product_id": str(number)}, offers)
 
 
-def test_every_product_goes_in_once_and_every_variant_with_it(plan_of_300: Plan) -> None:
-    rows = [row for call in first_calls(plan_of_300.assortment) for row in call.rows]
+@pytest.fixture(scope="module")
+def rows(plan_of_300: Plan) -> list[ProductRow]:
+    return [row for call in first_calls(plan_of_300.assortment) for row in call.rows]
 
+
+def test_every_product_goes_in_once_and_every_variant_with_it(plan_of_300: Plan, rows: list[ProductRow]) -> None:
     assert [row.sku for row in rows] == [str(product.id) for product in plan_of_300.assortment]
     assert sum(len(row.variants) for row in rows) == plan_of_300.assortment.variant_count
 
 
-def test_rows_keep_to_the_bounds_of_the_contract(plan_of_300: Plan) -> None:
-    rows: list[ProductRow] = [row for call in first_calls(plan_of_300.assortment) for row in call.rows]
-
+def test_rows_keep_to_the_bounds_of_the_contract(rows: list[ProductRow]) -> None:
     assert not [row for row in rows[::50] if protovalidate.collect_violations(row)]
     longest = max(rows, key=lambda row: len(row.title))
     assert not protovalidate.collect_violations(longest)
 
 
-def test_what_was_never_sold_is_a_draft_without_a_price(plan_of_300: Plan) -> None:
-    rows = [row for call in first_calls(plan_of_300.assortment) for row in call.rows]
+def test_what_was_never_sold_is_a_draft_without_a_price(rows: list[ProductRow]) -> None:
     drafts = [row for row in rows if row.status == ProductStatus.PRODUCT_STATUS_DRAFT]
 
     assert drafts

@@ -141,6 +141,7 @@ class Blueprint:
             "--disable-hot-restart",
             *("--concurrency", "1"),
             *("--log-level", "warning"),
+            *("--file-flush-interval-msec", "1000"),
         ]
         return Part(
             GATEWAY,

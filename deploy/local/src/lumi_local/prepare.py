@@ -53,12 +53,13 @@ def make_streams(blueprint: Blueprint) -> None:
 
 def make_gateway_configuration(blueprint: Blueprint) -> None:
     """Write Envoy's configuration from the services' descriptors."""
-    ports = {
+    settings = {
+        "LUMI_ENV": "local",
         "LUMI_HOME": str(blueprint.home.root),
         "LUMI_PORT_BASE": str(blueprint.settings.port_base),
         "LUMI_GATEWAY_PORT": str(blueprint.settings.gateway_port),
     }
-    _run("the gateway's configuration", "lumi_envoy", "--output", str(blueprint.home.gateway), environment=ports)
+    _run("the gateway's configuration", "lumi_envoy", "--output", str(blueprint.home.gateway), environment=settings)
 
 
 def _deploy_step(blueprint: Blueprint, service: str, step: str) -> None:

@@ -54,7 +54,7 @@ class EchoService(stubs.EchoServiceServicer):  # type: ignore[misc, name-defined
                 await asyncio.sleep(0.3)
         return SayResponse(text=json.dumps(told(context)))
 
-    SayAsGuest = SayAsUser = SayWithPermission = SayOwn = Change = ChangeInside = ChangeOnce = Say
+    SayAtLength = SayAsGuest = SayAsUser = SayWithPermission = SayOwn = Change = ChangeInside = ChangeOnce = Say
 
     async def Count(self, request: Any, context: Context) -> AsyncIterator[Any]:
         for number in range(request.times):

@@ -18,6 +18,10 @@ async def test_a_client_that_allows_more_than_the_server_gets_what_the_server_al
     assert 9 < (await ask("Say", timeout=None))["seconds"] <= 10
 
 
+async def test_a_method_that_asks_for_more_than_the_server_gets_it(ask):
+    assert 29 < (await ask("SayAtLength", timeout=100))["seconds"] <= 30
+
+
 async def test_running_out_of_time_names_the_method(ask):
     started = monotonic()
     async with refused("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED") as seen:

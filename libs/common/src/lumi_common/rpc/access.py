@@ -32,6 +32,8 @@ class MethodPolicy:
     step_up: bool = False
     mutating: bool = False
     takes_request_id: bool = False
+    allowed_seconds: float = 0.0
+    """What the method asks for beyond the server's own limit; 0 for nothing."""
 
     @property
     def on_public_port(self) -> bool:
@@ -104,6 +106,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         step_up=access.step_up,
         mutating=options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS,
         takes_request_id=_takes_request_id(method),
+        allowed_seconds=options.Extensions[options_pb2.deadline_ms] / 1000,
     )
     if not (policy.on_public_port or policy.on_internal_port):
         raise ContractError(f"{name} declares an access that admits nobody")

@@ -91,11 +91,12 @@ class Stages:
 
     def _unary(self, policy: MethodPolicy, method: Unary) -> Callable[[Message, Any], Awaitable[Any]]:
         limits, caller, finish = self._limits, self._caller, self._finish
+        allowed = max(limits.request_seconds, policy.allowed_seconds)
         asks_request_id = self._needs_request_id and policy.mutating and policy.takes_request_id
 
         async def serve(request: Any, wire: Any) -> Any:
             metadata: Metadata = dict(wire.invocation_metadata())
-            context, span, budget = self._begin(policy, metadata, wire, limits.request_seconds)
+            context, span, budget = self._begin(policy, metadata, wire, allowed)
             code = "CANCELLED"
             limits.in_flight += 1
             try:
