@@ -1,5 +1,6 @@
 """Servers for tests end with the tests, however those end."""
 
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,11 @@ with testing.postgres() as server:
 
 
 def test_postgres_is_gone_after_its_last_user_was_killed():
-    user = subprocess.Popen([sys.executable, "-c", USER], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+    # A session of its own: beside other workers it would join theirs, which goes on.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    user = subprocess.Popen(
+        [sys.executable, "-c", USER], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=alone
+    )
     assert user.stdout is not None
     port = int(user.stdout.readline())
     assert not port_is_free(port)

@@ -111,15 +111,15 @@ async def staff(shop: Shop) -> Catalogue:
 
 
 @pytest.fixture
-def anybody(shop: Shop) -> Catalogue:
+async def anybody(shop: Shop) -> Catalogue:
     return Catalogue(shop)
 
 
 @pytest.fixture
-def outbox(shop: Shop) -> Outbox:
+async def outbox(shop: Shop) -> Outbox:
     return Outbox(shop)
 
 
 @pytest.fixture
-def orders(shop: Shop) -> Client:
+async def orders(shop: Shop) -> Client:
     return shop.internal(InventoryServiceStub, service="orders")

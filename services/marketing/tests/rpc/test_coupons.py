@@ -25,7 +25,7 @@ async def staff(shop: Shop) -> Client:
 
 
 @pytest.fixture
-def orders(shop: Shop) -> Client:
+async def orders(shop: Shop) -> Client:
     return shop.internal(CouponServiceStub, service="orders")
 
 

@@ -27,7 +27,7 @@ TEN = Money(currency_code="USD", units=10)
 
 
 @pytest.fixture
-def orders(shop: Shop) -> Client:
+async def orders(shop: Shop) -> Client:
     return shop.internal(PaymentServiceStub, service="orders")
 
 
