@@ -109,12 +109,16 @@ class Shop:
         finally:
             await connection.close()
 
+    def dial(self) -> None:
+        """Make the channels to every door: here, inside the loop that they belong to."""
+        for name, runtime in self.runtimes.items():
+            server = runtime.server
+            self._channels[name, ""] = self._dial(f"127.0.0.1:{server.public_port}", "")
+            for caller in SERVICES:
+                self._channels[name, caller] = self._dial(f"127.0.0.1:{server.internal_port}", caller)
+
     def _channel(self, stub_class: Any, caller: str) -> grpc.aio.Channel:
-        server = self.runtimes[stub_class.__init__.__module__.split(".")[1]].server
-        address = f"127.0.0.1:{server.internal_port if caller else server.public_port}"
-        if (address, caller) not in self._channels:
-            self._channels[address, caller] = self._dial(address, caller)
-        return self._channels[address, caller]
+        return self._channels[stub_class.__init__.__module__.split(".")[1], caller]
 
     def _dial(self, address: str, caller: str) -> grpc.aio.Channel:
         if not caller:
@@ -125,10 +129,13 @@ class Shop:
         )
         return grpc.aio.secure_channel(address, credentials)
 
+    async def hang_up(self) -> None:
+        """Close the channels."""
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
     async def close(self) -> None:
         """Hang up and stop the services."""
-        for channel in self._channels.values():
-            await channel.close()
+        await self.hang_up()
         await asyncio.gather(*(runtime.close() for runtime in self.runtimes.values()))
 
 
@@ -163,6 +170,7 @@ async def open_shop(
             await module.compose(runtime)
         for runtime in shop.runtimes.values():
             await runtime.start()
+        shop.dial()
         yield shop
     finally:
         await shop.close()

@@ -128,9 +128,9 @@ async def branch(
         await compose(orders, change(peers_of(orders)))
         await orders.start()
         twin.runtimes["orders"] = orders
+        twin.dial()
+        stack.push_async_callback(twin.hang_up)
         yield await Floor.open(twin)
-        for channel in twin._channels.values():
-            await channel.close()
 
 
 async def eventually(look: Callable[[], Awaitable[Any]], wanted: Any, *, within: float = 15.0) -> None:
