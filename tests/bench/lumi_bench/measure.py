@@ -43,6 +43,11 @@ class Spread:
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(median(values), min(values), max(values))
 
+    @property
+    def furthest(self) -> float:
+        """How far the round that differs most is from the median."""
+        return max(self.high - self.middle, self.middle - self.low)
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -44,16 +45,17 @@ def _lines(console: Console, title: str, total: int) -> Callable[[], None]:
 
 
 def show(console: Console, results: Sequence[Result], rounds: int) -> None:
-    """The table, each figure a median with its lowest and highest, and the verdict."""
-    table = Table(title=f"medians of {rounds} interleaved rounds (lowest – highest)", title_justify="left")
-    table.add_column("case", max_width=44)
+    """The table, each figure a median with how far rounds were from it, and the verdict."""
+    title = f"Medians of {rounds} interleaved rounds, with the furthest that any round was from them"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table.add_column("case", max_width=48)
     for column in ("in flight", "ceiling", "lumi", "ratio", "CPU ms", "p50 ms", "p99 ms"):
         table.add_column(column, justify="right")
     table.add_column("budget")
     figures: tuple[Figure, ...] = ("ceiling", "lumi", "ratio", "cpu_ms", "p50_ms", "p99_ms")
     before = ""
     for result in results:
-        if before and result.case != before:
+        if before and result.case != before and (result.in_flight or result.case.split()[0] != before.split()[0]):
             table.add_section()
         verdict = "" if result.budget is None else f"{'[green]✓' if result.kept else '[red]✗'} {result.budget}[/]"
         cells = (_cell(result.spreads[figure]) for figure in figures)
@@ -77,9 +79,9 @@ def save(results: Sequence[Result], path: Path) -> None:
 def _cell(spread: Spread | None) -> str:
     if spread is None:
         return ""
-    if spread.low == spread.high:
+    if not spread.middle or spread.low == spread.high:
         return _number(spread.middle)
-    return f"{_number(spread.middle)} [dim]({_number(spread.low)} – {_number(spread.high)})[/]"
+    return f"{_number(spread.middle)} [dim]±{spread.furthest / abs(spread.middle):.0%}[/]"
 
 
 def _number(value: float) -> str:

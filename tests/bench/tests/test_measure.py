@@ -4,7 +4,10 @@ from lumi_bench.measure import Budget, Result, Round, Spread, percentile
 
 
 def test_a_spread_is_the_median_between_lowest_and_highest() -> None:
-    assert Spread.of([5.0, 1.0, 3.0, 100.0, 2.0]) == Spread(3.0, 1.0, 100.0)
+    spread = Spread.of([5.0, 1.0, 3.0, 100.0, 2.0])
+
+    assert spread == Spread(3.0, 1.0, 100.0)
+    assert spread.furthest == 97.0
 
 
 def test_the_ratio_is_taken_within_each_round() -> None:
