@@ -20,6 +20,8 @@ from lumi_common.errors import LumiError, Reason, Unavailable
 Refusals = Mapping[str, Callable[[], LumiError]]
 
 _CONNECT_SECONDS = 10.0
+# Made once: json.loads makes a decoder for each call that wants decimals.
+_DECODER = json.JSONDecoder(parse_float=Decimal)
 _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -250,7 +252,7 @@ def to_json(value: Any) -> str:
 
 def from_json(text: str) -> Any:
     """The value of a JSON text, numbers with a fraction as Decimal."""
-    return json.loads(text, parse_float=Decimal)
+    return _DECODER.decode(text)
 
 
 def _as_text(value: object) -> str:

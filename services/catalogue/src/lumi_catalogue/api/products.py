@@ -25,6 +25,7 @@ from lumi_common.db.database import Database
 class ProductService(ProductServiceServicer):
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
+        self._reads = products.ProductReads(db)
 
     async def CreateProduct(self, request: CreateProductRequest, context: Context) -> Product:
         product = convert.product_from_proto(request.product, id=cuid(), now=self._clock())
@@ -33,10 +34,10 @@ class ProductService(ProductServiceServicer):
         return once.answer
 
     async def GetProduct(self, request: GetProductRequest, context: Context) -> Product:
-        return convert.product_to_proto(await products.by_id(self._db, request.id, drafts=sees_drafts(context)))
+        return convert.product_to_proto(await self._reads.by_id(request.id, drafts=sees_drafts(context)))
 
     async def GetProductBySlug(self, request: GetProductBySlugRequest, context: Context) -> Product:
-        return convert.product_to_proto(await products.by_slug(self._db, request.slug, drafts=sees_drafts(context)))
+        return convert.product_to_proto(await self._reads.by_slug(request.slug, drafts=sees_drafts(context)))
 
     async def ListProducts(self, request: ListProductsRequest, context: Context) -> ListProductsResponse:
         shown = convert.status_from_proto(request.status) if sees_drafts(context) else ProductStatus.ACTIVE

@@ -4,9 +4,10 @@ from google.protobuf.message import Message
 from sqlalchemy import Boolean, ColumnElement, Text, bindparam, cast, exists, func, insert, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from lumi_catalogue.domain.product import Product
+from lumi_catalogue.domain.product import Product, ProductStatus
+from lumi_catalogue.storage.gathered import Gathered
 from lumi_catalogue.storage.tables import PRODUCT, common, product_categories, product_variants, products
-from lumi_common.db.database import Executor, Row
+from lumi_common.db.database import Database, Executor, Row
 from lumi_common.db.page import Listing
 from lumi_common.db.record import Change, recorded
 from lumi_common.db.repository import Repository, live
@@ -54,7 +55,9 @@ READ = live(products).with_only_columns(
     func.array(_categories.scalar_subquery(), type_=ARRAY(Text)).label("category_ids"),
 )
 _seen = or_(_p.status == literal_column("'ACTIVE'"), bindparam("drafts", type_=Boolean))
-_BY_SLUG = Statement(READ.where(_p.slug == bindparam("slug", type_=Text), _seen))
+_keys = bindparam("keys", type_=ARRAY(Text))
+_BY_SLUGS = Statement(READ.where(_p.slug == func.any(_keys)))
+_BY_IDS = Statement(READ.where(_p.id == func.any(_keys)))
 _BY_ID = Statement(READ.where(_p.id == bindparam("id", type_=Text), _seen))
 _HAS_VARIANTS = Statement(select(exists().where(product_variants.c.product_id == bindparam("id", type_=Text))))
 
@@ -76,20 +79,32 @@ def product(row: Row) -> Product:
     return Product(*row)
 
 
-async def by_slug(on: Executor, slug: str, *, drafts: bool) -> Product:
-    """The live product of this slug; one that is not ACTIVE is seen with `drafts` only, and else NotFound."""
-    row = await on.fetchrow(_BY_SLUG, slug=slug, drafts=drafts)
-    if row is None:
-        raise ProductRepository.not_found(slug)
+class ProductReads:
+    """Reads of one product by many callers at once; one that is not ACTIVE is seen with `drafts` only."""
+
+    def __init__(self, db: Database) -> None:
+        self._by_slug = Gathered(db, _BY_SLUGS, key="slug")
+        self._by_id = Gathered(db, _BY_IDS, key="id")
+
+    async def by_slug(self, slug: str, *, drafts: bool) -> Product:
+        """The live product of this slug; raises NotFound."""
+        return _seen_by(await self._by_slug.find(slug), slug, drafts)
+
+    async def by_id(self, id: str, *, drafts: bool) -> Product:
+        """The live product of this id; raises NotFound."""
+        return _seen_by(await self._by_id.find(id), id, drafts)
+
+
+def _seen_by(row: Row | None, key: str, drafts: bool) -> Product:
+    if row is None or not (drafts or row["status"] == ProductStatus.ACTIVE):
+        raise ProductRepository.not_found(key)
     return Product(*row)
 
 
 async def by_id(on: Executor, id: str, *, drafts: bool) -> Product:
-    """The live product of this id; one that is not ACTIVE is seen with `drafts` only, and else NotFound."""
+    """The same, as a transaction sees it."""
     row = await on.fetchrow(_BY_ID, id=id, drafts=drafts)
-    if row is None:
-        raise ProductRepository.not_found(id)
-    return Product(*row)
+    return _seen_by(row, id, drafts)
 
 
 async def has_variants(on: Executor, id: str) -> bool:
