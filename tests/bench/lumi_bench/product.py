@@ -18,7 +18,7 @@ from lumi_bench.stack import BenchStack
 METHOD = "/lumi.catalogue.v1.ProductService/GetProductBySlug"
 BUDGET = Budget("ratio", at_least=0.45)
 SECONDS = 2
-QUERIES, QUERIES_ALONE = 20_000, 4_000
+QUERIES, QUERIES_ALONE = 40_000, 10_000
 STEPS_A_ROUND = 9  # three measurements at three numbers in flight
 
 

@@ -38,7 +38,7 @@ class Relay:
         *,
         batch: int = 256,
         poll: float = 0.25,
-        linger: float = 0.05,
+        linger: float = 0.1,
         retry: float = 0.5,
     ) -> None:
         self._dsn, self._broker, self._source = dsn, broker, broker.service

@@ -1,8 +1,8 @@
 """Reads by key, gathered: one statement for all who ask while the one before is under way.
 
 Every read still sees what Postgres holds when it is asked: nobody joins a statement that was sent before they came.
-A lone reader waits for nobody. Under load a read costs a share of one round trip instead of a round trip of its own,
-and those who asked together answer together.
+A lone reader waits for nobody; where others came meanwhile, a moment is given to those right behind them. Under load
+a read so costs a share of one round trip, and those who asked together are answered together.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from lumi_common.db.database import Database, Row
 from lumi_common.db.statement import Statement
 
 MOST_KEYS = 256
+MOMENT_SECONDS = 0.002
 
 
 class Gathered:
@@ -20,13 +21,17 @@ class Gathered:
         self._db, self._statement, self._key = db, statement, key
         self._waiting: list[tuple[str, asyncio.Future[Row | None]]] = []
         self._reader: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def find(self, wanted: str) -> Row | None:
         """The row, or None; raises what the statement raises."""
-        answer: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Row | None] = loop.create_future()
         self._waiting.append((wanted, answer))
         if self._reader is None:
-            self._reader = asyncio.create_task(self._read(), name="catalogue.reads")
+            self._reader = loop.create_task(self._read(), name="catalogue.reads")
         return await answer
 
     async def _read(self) -> None:
@@ -34,6 +39,8 @@ class Gathered:
             while self._waiting:
                 asked, self._waiting = self._waiting[:MOST_KEYS], self._waiting[MOST_KEYS:]
                 await self._answer(asked)
+                if self._waiting:
+                    await asyncio.sleep(MOMENT_SECONDS)
         finally:
             self._reader = None
 
