@@ -37,7 +37,7 @@ REFUSALS: Refusals = {
 _TOKEN_QUEUE = 256
 _HOUR = 3600.0
 # Nobody waits for the audit: what comes within this is filed by one statement.
-_LINGER_SECONDS = 0.05
+_LINGER_SECONDS = 0.25
 
 
 async def compose(runtime: Runtime[IdentitySettings]) -> None:
