@@ -55,7 +55,7 @@ def show(console: Console, results: Sequence[Result], rounds: int) -> None:
     figures: tuple[Figure, ...] = ("ceiling", "lumi", "ratio", "cpu_ms", "p50_ms", "p99_ms")
     before = ""
     for result in results:
-        if before and result.case != before and (result.in_flight or result.case.split()[0] != before.split()[0]):
+        if before and _kind(result.case) != _kind(before):
             table.add_section()
         verdict = "" if result.budget is None else f"{'[green]✓' if result.kept else '[red]✗'} {result.budget}[/]"
         cells = (_cell(result.spreads[figure]) for figure in figures)
@@ -74,6 +74,11 @@ def save(results: Sequence[Result], path: Path) -> None:
     """Write the rows as JSON, an array of `case, in_flight, ceiling, lumi, ratio, cpu_ms, p50_ms, p99_ms`."""
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     path.write_text(json.dumps([result.row() for result in results], indent=1) + "\n")
+
+
+def _kind(case: str) -> str:
+    """`memory of orders, MB` and `memory of payments, MB` are of one kind."""
+    return case.partition(" of ")[0]
 
 
 def _cell(spread: Spread | None) -> str:

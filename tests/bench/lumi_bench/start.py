@@ -23,13 +23,14 @@ _PATIENCE, _PAUSE = 30.0, 0.002
 
 def memory(stack: BenchStack) -> list[Result]:
     """Memory of each service as it stands after all the work: its share, held to the budget, and what is resident."""
-    pids, results = stack.pids(), []
+    pids = stack.pids()
+    shares, residents = list[Result](), list[Result]()
     for service in SERVICES:
         share, resident = memory_megabytes(pids[service])
         taken = [Round(ceiling=MEGABYTES, lumi=share)]
-        results.append(Result(f"memory of {service}, MB", None, taken, Budget("lumi", at_most=MEGABYTES)))
-        results.append(Result(f"resident memory of {service}, MB", None, [Round(ceiling=MEGABYTES, lumi=resident)]))
-    return results
+        shares.append(Result(f"memory of {service}, MB", None, taken, Budget("lumi", at_most=MEGABYTES)))
+        residents.append(Result(f"resident memory of {service}, MB", None, [Round(ceiling=MEGABYTES, lumi=resident)]))
+    return shares + residents
 
 
 def time_to_ready(stack: BenchStack, count: int, step: Callable[[], None]) -> list[Result]:
