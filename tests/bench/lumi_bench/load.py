@@ -102,6 +102,7 @@ async def _measure(load: Load) -> Sample:
 
 async def _collect(load: Load) -> list[bytes]:
     async with grpc.aio.insecure_channel(load.target) as channel:
+        await channel.channel_ready()
         send = _Sender(channel, load.method)
         gate = asyncio.Semaphore(load.in_flight)
 
