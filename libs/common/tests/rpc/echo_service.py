@@ -29,6 +29,14 @@ async def compose(runtime: Runtime[Settings]) -> None:
         finally:
             print("work cancelled", file=sys.stderr)
 
+    async def deaf() -> None:
+        """Does not hear the first cancellation, as a library's may not."""
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            print("work did not hear", file=sys.stderr)
+            await asyncio.sleep(60)
+
     async def tick() -> None:
         print("tick", file=sys.stderr)
         raise RuntimeError("tock")
@@ -36,6 +44,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.use_keys(keys)
     runtime.serve(stubs.add_EchoServiceServicer_to_server, EchoService())
     runtime.background("stumbling", stumbling)
+    runtime.background("deaf", deaf)
     runtime.every(0.1, "ticking", tick)
 
 

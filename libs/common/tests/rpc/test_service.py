@@ -93,6 +93,7 @@ async def test_sigterm_lets_what_is_in_flight_finish_and_ends_cleanly(environmen
         code, _, errors = await finished(service)
         assert code == 0
         assert "work cancelled" in errors
+        assert "work did not hear" in errors
         assert all(line.startswith(("{", "run ", "work ", "tick")) for line in errors.splitlines())
 
 
