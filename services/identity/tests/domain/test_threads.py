@@ -47,7 +47,7 @@ async def test_the_loop_goes_on_meanwhile() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
-    assert monotonic() - began < 1
+    assert monotonic() - began < 5
     gate.set()
     await working
     await threads.close()
