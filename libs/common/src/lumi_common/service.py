@@ -28,6 +28,7 @@ from lumi_common.rpc.health import Check
 from lumi_common.rpc.jwks import keys_of
 from lumi_common.rpc.server import AddToServer, PortTaken, RpcServer
 from lumi_common.settings import Settings
+from lumi_common.tasks import end
 from lumi_common.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ Work = Callable[[], Awaitable[None]]
 
 DATABASE_PATIENCE_SECONDS = 60.0
 _FORGET_SECONDS = 600.0
-_CANCELLATIONS = 5
 # A call leaves hardly any cycles behind: looking for them after every 700 objects finds nothing, again and again.
 _GC_THRESHOLDS = (20_000, 20, 50)
 _RESTART_SECONDS, _MAX_RESTART_SECONDS = 0.5, 30.0
@@ -159,14 +159,7 @@ class Runtime(Generic[S]):
     async def close(self) -> None:
         """Drain, stop the background work, and close what is open, in that order."""
         await self.server.drain()
-        running = set(self._tasks)
-        for _ in range(_CANCELLATIONS):
-            if not running:
-                break
-            # Again, because a library may have swallowed the first one.
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=1.0)
+        await end(self._tasks)
         for close in reversed(self._closers):
             await close()
         await self.broker.stop()

@@ -24,6 +24,7 @@ from lumi_common.events.event import Event
 from lumi_common.events.handlers import Handler, InBatch, InTransaction
 from lumi_common.events.relay import Relay
 from lumi_common.events.streams import Durable, ensure_streams, stream
+from lumi_common.tasks import end
 
 _TELL = Statement(
     text("""
@@ -176,9 +177,7 @@ async def running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(tasks)
         for task in tasks:
             assert task.cancelled(), task.exception()
 

@@ -18,6 +18,7 @@ from lumi_common.events.leader import AWAY, Leadership, leadership
 from lumi_common.events.puller import Delivery, Puller
 from lumi_common.events.streams import Durable, durable
 from lumi_common.principal import Principal
+from lumi_common.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +93,7 @@ class Consumer:
                 except ConnectionLost:
                     log.info("the consumer %s waits for NATS", self.name)
                 finally:
-                    work.cancel()
-                    await asyncio.wait((work,))
+                    await end((work,))
         finally:
             watch.cancel()
 
