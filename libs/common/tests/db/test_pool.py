@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lumi_common.db.database import Database
 from lumi_common.db.pool import Pool
 from lumi_local.postgres import PostgresServer
 
@@ -102,3 +103,13 @@ async def test_whoever_waits_is_served_when_connecting_fails(server: PostgresSer
 
     assert sum(result == 1 for result in results) == 3
     await pool.close()
+
+
+async def test_a_pool_smaller_than_its_usual_start_opens(server: PostgresServer) -> None:
+    database = Database(server.dsn("lumi_orders"), schema="orders", max_size=1)
+
+    async with asyncio.timeout(5):
+        await database.open()
+    assert await database.pool.fetch("select 1")
+
+    await database.close()

@@ -73,7 +73,7 @@ class Database:
         self.dsn = dsn
         self.on_outbox_write: Callable[[], None] = _nothing
         self._refusals = dict(refusals or {})
-        self._min_size = min_size
+        self._min_size = min(min_size, max_size)
         self.pool = Pool(self._connect, max_size=max_size)
 
     async def open(self) -> None:

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from lumi_common.events.streams import inbox_prefix
+from lumi_common.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +106,7 @@ class Broker:
     async def stop(self) -> None:
         """Close the connection for good, after what was published has been sent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end([self._task])
 
     async def session(self) -> Session:
         """The present connection, or the next one as soon as there is one."""

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from lumi_common.tasks import end
+
 Item = TypeVar("Item")
 
 
@@ -39,10 +41,7 @@ class Lanes(Generic[Item]):
         """Cancel what is still at work, and wait for its end."""
         if not self.failed.cancel() and not self.failed.cancelled():
             self.failed.exception()  # seen, and told by whoever called
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end(self._tasks)
 
     async def _run(self, key: Hashable) -> None:
         lane = self._lanes[key]
