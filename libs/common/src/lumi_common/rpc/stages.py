@@ -37,6 +37,8 @@ Unary = Callable[[Any, Context], Awaitable[Any]]
 Streaming = Callable[[Any, Context], AsyncIterator[Any]]
 
 SLOW_SECONDS = 2.0
+# Kept of a client's deadline, so that the answer that names the slow method arrives before the client hangs up.
+ANSWER_SECONDS = 0.02
 
 # What a peer says of our call to it, and not of our caller's to us: a fault between services.
 _BETWEEN_SERVICES = frozenset({"UNAUTHENTICATED", "UNIMPLEMENTED", "INTERNAL", "UNKNOWN"})
@@ -176,7 +178,7 @@ class Stages:
         else:
             traceparent, span = self._telemetry.start(policy.name, metadata.get(TRACEPARENT))
         remaining = wire.time_remaining()
-        budget = most if remaining is None else min(most, remaining)
+        budget = most if remaining is None else min(most, remaining - ANSWER_SECONDS)
         context = Context(policy.name, ANONYMOUS, traceparent=traceparent, deadline=monotonic() + budget)
         current_call.set(context)
         return context, span, budget
