@@ -85,7 +85,7 @@ class Household:
     async def bought(self) -> set[str]:
         """Ids of the baskets that it has bought, from the metadata of its own orders."""
         return {
-            order.metadata["basket_id"]
+            str(order.metadata["basket_id"])
             async for order in self._own_orders()
             if order.status != OrderStatus.ORDER_STATUS_CANCELLED and "basket_id" in order.metadata
         }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import lumi
 from google.api import annotations_pb2
@@ -98,7 +99,7 @@ def _check(method: MethodDescriptor, policy: MethodPolicy) -> None:
 
 
 def _routed(method: MethodDescriptor, policy: MethodPolicy) -> RoutedMethod:
-    options = method.GetOptions()
+    options: Any = method.GetOptions()
     return RoutedMethod(
         policy=policy,
         context=_context(method),

@@ -5,6 +5,7 @@ field and without saying why it is exempt.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
@@ -90,7 +91,7 @@ def service_policies(service: ServiceDescriptor) -> dict[str, MethodPolicy]:
 
 def read_policy(method: MethodDescriptor) -> MethodPolicy:
     """The policy that a method's options declare; raises ContractError if they leave something open."""
-    options: MethodOptions = method.GetOptions()
+    options: Any = method.GetOptions()
     name = f"{method.containing_service.full_name}/{method.name}"
     if not options.HasExtension(options_pb2.access):
         raise ContractError(f"{name} declares no access")

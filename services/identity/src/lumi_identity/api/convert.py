@@ -27,7 +27,7 @@ def user_to_proto(user: User) -> user_pb2.User:
         email_verified=user.email_verified,
         email_verified_time=time_to_proto(user.email_verified_at),
         two_factor_enabled=user.two_factor_enabled,
-        status=user_pb2.UserStatus.Value(f"USER_STATUS_{user.status}"),
+        status=f"USER_STATUS_{user.status}",
         create_time=time_to_proto(user.created_at),
         update_time=time_to_proto(user.updated_at),
         etag=user.etag,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from google.type.decimal_pb2 import Decimal as DecimalProto
 from google.type.money_pb2 import Money
@@ -13,7 +14,7 @@ from lumi_common.rpc.convert import money_from_proto, money_to_proto, time_from_
 from lumi_marketing.domain.coupon import Coupon, CouponType, Redemption
 from lumi_marketing.domain.errors import Reason
 
-_TYPES = {type: pb.CouponType.Value(f"COUPON_TYPE_{type}") for type in CouponType}
+_TYPES: dict[CouponType, Any] = {type: pb.CouponType.Value(f"COUPON_TYPE_{type}") for type in CouponType}
 _FROM_PROTO = {number: type for type, number in _TYPES.items()}
 
 

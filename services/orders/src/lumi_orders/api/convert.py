@@ -2,6 +2,7 @@
 
 import hashlib
 from decimal import Decimal
+from typing import Any
 
 from google.type.money_pb2 import Money
 from lumi.orders.v1 import cart_pb2, order_pb2
@@ -16,11 +17,17 @@ from lumi_orders.domain.order import Order, OrderItem, OrderStatus
 from lumi_orders.domain.payment import Placed
 from lumi_orders.domain.quote import Issue, Quote, QuoteLine
 
-_CART_STATUSES = {status: cart_pb2.CartStatus.Value(f"CART_STATUS_{status}") for status in CartStatus}
-_ORDER_STATUSES = {status: order_pb2.OrderStatus.Value(f"ORDER_STATUS_{status}") for status in OrderStatus}
-_ISSUES = {issue: cart_pb2.QuoteIssue.Value(f"QUOTE_ISSUE_{issue}") for issue in Issue}
+_CART_STATUSES: dict[CartStatus, Any] = {
+    status: cart_pb2.CartStatus.Value(f"CART_STATUS_{status}") for status in CartStatus
+}
+_ORDER_STATUSES: dict[OrderStatus, Any] = {
+    status: order_pb2.OrderStatus.Value(f"ORDER_STATUS_{status}") for status in OrderStatus
+}
+_ISSUES: dict[Issue, Any] = {issue: cart_pb2.QuoteIssue.Value(f"QUOTE_ISSUE_{issue}") for issue in Issue}
 ORDER_STATUSES = {number: status for status, number in _ORDER_STATUSES.items()}
-STANDINGS = {name: order_pb2.OrderStanding.Value(f"ORDER_STANDING_{name}") for name in ("LIVE", "PLACING", "GONE")}
+STANDINGS: dict[str, Any] = {
+    name: order_pb2.OrderStanding.Value(f"ORDER_STANDING_{name}") for name in ("LIVE", "PLACING", "GONE")
+}
 _PROVIDER = "PAYMENT_PROVIDER_"
 
 
@@ -142,11 +149,10 @@ def _order_item(item: OrderItem) -> order_pb2.OrderItem:
 
 
 def placed_to_proto(placed: Placed) -> order_pb2.PlaceOrderResponse:
-    action = payment_pb2.NextActionType.Value(f"NEXT_ACTION_TYPE_{placed.payment.next_action}")
     return order_pb2.PlaceOrderResponse(
         order=order_to_proto(placed.order),
         payment_id=placed.payment.id,
-        next_action=payment_pb2.NextAction(type=action),
+        next_action=payment_pb2.NextAction(type=f"NEXT_ACTION_TYPE_{placed.payment.next_action}"),
     )
 
 

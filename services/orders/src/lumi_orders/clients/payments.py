@@ -43,7 +43,7 @@ class Payments:
             order_id=order.id,
             order_reference=order.reference,
             user_id=order.user_id or "",
-            provider=payment_pb2.PaymentProvider.Value(_PROVIDER + provider),
+            provider=_PROVIDER + provider,
             amount=money_to_proto(order.total_amount, order.currency),
             request_id=request_id(order.id, "pay"),
         )

@@ -1,12 +1,16 @@
 """Payments between protobuf and the domain."""
 
+from typing import Any
+
 from lumi.payments.v1 import payment_pb2 as pb
 
 from lumi_common.rpc.convert import money_to_proto, time_to_proto
 from lumi_payments.domain.payment import Payment, Provider, Status
 
-_PROVIDERS = {provider: pb.PaymentProvider.Value(f"PAYMENT_PROVIDER_{provider}") for provider in Provider}
-_STATUSES = {status: pb.PaymentStatus.Value(f"PAYMENT_STATUS_{status}") for status in Status}
+_PROVIDERS: dict[Provider, Any] = {
+    provider: pb.PaymentProvider.Value(f"PAYMENT_PROVIDER_{provider}") for provider in Provider
+}
+_STATUSES: dict[Status, Any] = {status: pb.PaymentStatus.Value(f"PAYMENT_STATUS_{status}") for status in Status}
 PROVIDERS = {number: provider for provider, number in _PROVIDERS.items()}
 STATUSES = {number: status for status, number in _STATUSES.items()}
 
