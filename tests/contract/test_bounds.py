@@ -148,3 +148,9 @@ def test_a_request_within_its_bounds_passes(request_: Message) -> None:
 @pytest.mark.parametrize(("request_", "field"), BAD, ids=[f"{type(r).__name__}-{field}" for r, field in BAD])
 def test_a_request_past_its_bounds_is_refused_with_the_field_at_fault(request_: Message, field: str) -> None:
     assert field in [violation.field for violation in violations(request_)]
+
+
+def test_a_choice_left_out_is_said_in_plain_words():
+    [violation] = violations(place_order(payment_provider=payment_pb2.PAYMENT_PROVIDER_UNSPECIFIED))
+
+    assert (violation.field, violation.description) == ("payment_provider", "must be given")

@@ -177,7 +177,7 @@ async def test_what_is_refused_at_the_start_begins_nothing(floor: Floor) -> None
     with pytest.raises(Unauthenticated):
         await floor.shop.stub(OrderServiceStub).PlaceOrder(ada.order_for(cart))
     for unpayable in (payment_pb2.PAYMENT_PROVIDER_UNSPECIFIED, 99):
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(InvalidArgument, match="payment_provider"):
             await ada.place(cart, payment_provider=unpayable)
 
     assert await floor.in_flight(cart.id) == 0

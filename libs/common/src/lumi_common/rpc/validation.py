@@ -8,6 +8,9 @@ from protovalidate import Validator
 
 from lumi_common.errors import FieldViolation, InvalidArgument, Reason
 
+# Where the rule's own words would puzzle a client: an enum's zero stands for "not given".
+_KINDER = {"enum.not_in": "must be given"}
+
 
 @cache
 def _validator() -> Validator:
@@ -21,7 +24,7 @@ def violations(message: Message) -> list[FieldViolation]:
     rest goes in, the servicer calls this for each row.
     """
     return [
-        FieldViolation(_path(found.proto.field), found.proto.message or found.proto.rule_id or "invalid")
+        FieldViolation(_path(found.proto.field), _said(found.proto))
         for found in _validator().collect_violations(message)
     ]
 
@@ -30,6 +33,10 @@ def validate(message: Message) -> None:
     """Raise InvalidArgument that names each field at fault, if there is one."""
     if _validator().collect_violations(message, fail_fast=True):
         raise InvalidArgument.of_fields(Reason.INVALID_REQUEST, violations(message))
+
+
+def _said(found: Any) -> str:
+    return _KINDER.get(found.rule_id) or found.message or found.rule_id or "invalid"
 
 
 def _path(path: Any) -> str:
