@@ -134,22 +134,31 @@ def running_gateway(folder: Path) -> Iterator[Gateway]:
         upstreams={context: f"{LOOPBACK}:{port}" for context, port in backends.ports.items()},
         allowed_origins=[ORIGIN],
     )
+    gateway = Gateway(settings, backends, signer, folder)
+    try:
+        with running_envoy(settings, folder):
+            yield gateway
+    finally:
+        gateway.channel.close()
+        gateway.http.close()
+        for context in list(backends.servers):
+            backends.stop(context)
+
+
+@contextmanager
+def running_envoy(settings: Settings, folder: Path) -> Iterator[None]:
+    """Envoy with the configuration of these settings; its log is in the folder. To be entered on the main thread."""
     file = folder / "envoy.yaml"
     file.write_text(configuration(settings))
     argv = [str(programs.envoy(None)), "--config-path", str(file), "--disable-hot-restart"]
     argv += ["--concurrency", "1", "--log-level", "warning", "--file-flush-interval-msec", "50"]
     process = Spec(argv, cwd=folder, death_signal="SIGKILL").start(folder / "spec.json", folder / "envoy.log")
-    gateway = Gateway(settings, backends, signer, folder)
     try:
         wait_until(lambda: health.gateway_is_ready(settings.gateway_port), "Envoy did not start", seconds=15)
-        yield gateway
+        yield
     finally:
         process.kill()
         process.wait()
-        gateway.channel.close()
-        gateway.http.close()
-        for context in list(backends.servers):
-            backends.stop(context)
 
 
 def http_form(method: MethodDescriptor) -> tuple[str, str, dict[str, Any] | None]:

@@ -2,10 +2,14 @@
 
 import json
 import random
+from collections.abc import Iterable
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lumi_common.principal import Principal
+
+if TYPE_CHECKING:
+    from lumi_common.telemetry import Span
 
 
 class Actor(NamedTuple):
@@ -20,7 +24,8 @@ class Context:
 
     `method` is the full name (`lumi.orders.v1.OrderService/CancelOrder`, or the job's name); `actor` is the end
     user, forwarded where a peer calls on their behalf; `deadline` is on the loop's clock, in seconds;
-    `owner_only` says that the caller lacks the method's permission and may act on rows of their own only.
+    `owner_only` says that the caller lacks the method's permission and may act on rows of their own only; `span` is
+    there only while the call is sampled, and has what is done for it below it.
     """
 
     __slots__ = (
@@ -31,6 +36,7 @@ class Context:
         "method",
         "owner_only",
         "principal",
+        "span",
         "traceparent",
         "user_agent",
     )
@@ -46,6 +52,7 @@ class Context:
         traceparent: str = "",
         deadline: float = float("inf"),
         owner_only: bool = False,
+        span: "Span | None" = None,
     ) -> None:
         self.method = method
         self.principal = principal
@@ -55,16 +62,22 @@ class Context:
         self.traceparent = traceparent
         self.deadline = deadline
         self.owner_only = owner_only
+        self.span = span
         self._headers: str | None = None
 
     @classmethod
-    def system(cls, name: str, *, timeout: float = 60.0) -> "Context":
-        """The context of background work such as `orders.sweeper`, with `timeout` seconds to spend."""
+    def system(cls, name: str, *, timeout: float = 60.0, calls: "Iterable[Context]" = ()) -> "Context":
+        """The context of background work such as `orders.sweeper`, with `timeout` seconds to spend.
+
+        `calls` are those that the work is done for at once, if there are some: it goes into the trace of `lead_of`.
+        """
+        lead = lead_of(calls)
         return cls(
             method=name,
             principal=Principal.service(name),
-            traceparent=new_traceparent(),
+            traceparent=new_traceparent() if lead is None else lead.traceparent,
             deadline=monotonic() + timeout,
+            span=None if lead is None else lead.span,
         )
 
     @property
@@ -104,6 +117,22 @@ class Context:
                 }
             )
         return self._headers
+
+
+def lead_of(calls: Iterable[Context | None]) -> Context | None:
+    """Whose trace shows work that is done for several calls at once: the first sampled one's, None without any.
+
+    The spans of the other sampled ones are linked to its span.
+    """
+    lead: Context | None = None
+    for call in calls:
+        if call is None or call.span is None:
+            continue
+        if lead is None:
+            lead = call
+        elif call is not lead:
+            call.span.link(lead.traceparent)
+    return lead
 
 
 def new_traceparent(*, sampled: bool = False) -> str:

@@ -20,7 +20,8 @@ from lumi_common.events.broker import Broker
 from lumi_common.events.consumer import Consumer
 from lumi_common.events.handlers import Handler
 from lumi_common.events.relay import Relay
-from lumi_common.logs import configure_logs
+from lumi_common.figures import Gauge, Gauges, Read, of_every_service
+from lumi_common.logs import configure_logs, described
 from lumi_common.rpc.access import ContractError
 from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
 from lumi_common.rpc.channel import PeerChannel
@@ -29,10 +30,11 @@ from lumi_common.rpc.jwks import keys_of
 from lumi_common.rpc.server import AddToServer, PortTaken, RpcServer
 from lumi_common.settings import Settings
 from lumi_common.tasks import end
-from lumi_common.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
+
+    from lumi_common.telemetry import Telemetry
 
 S = TypeVar("S", bound=Settings)
 Work = Callable[[], Awaitable[None]]
@@ -49,7 +51,9 @@ _log = getLogger(__name__)
 class Runtime(Generic[S]):
     """What `compose` wires a service from; everything registered here is started, watched and closed for it."""
 
-    def __init__(self, name: str, settings: S, *, refusals: Refusals | None = None) -> None:
+    def __init__(
+        self, name: str, settings: S, *, refusals: Refusals | None = None, telemetry: "Telemetry | None" = None
+    ) -> None:
         self.name = name
         self.settings = settings
         self.clock: Clock = utc_now
@@ -60,15 +64,17 @@ class Runtime(Generic[S]):
             max_size=settings.pool_max,
             refusals=refusals,
         )
-        self.telemetry = (
-            Telemetry(name, settings.otlp_endpoint, settings.trace_ratio) if settings.otlp_endpoint else None
-        )
+        self.telemetry = telemetry or _telemetry(name, settings)
+        self.gauges = Gauges()
         self.broker = Broker(settings.nats_url.get_secret_value(), name)
         self._keys: KeySource | None = None
-        verifier = TokenVerifier(self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience)
-        self.server = RpcServer(name, settings, verifier, self.telemetry)
+        self.verifier = TokenVerifier(
+            self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience
+        )
+        self.server = RpcServer(name, settings, self.verifier, self.telemetry)
         self._peers: dict[str, PeerChannel] = {}
         self._work: dict[str, Work] = {}
+        self._consumers: list[Consumer] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._closers: list[Work] = []
 
@@ -107,9 +113,22 @@ class Runtime(Generic[S]):
 
     def consume(self, name: str, handler: Handler, **options: Any) -> Consumer:
         """Run a consumer group (`orders-payments`) of this service; `options` as in Consumer."""
-        consumer = Consumer(name, self.db, self.broker, handler, **options)
+        consumer = Consumer(name, self.db, self.broker, handler, telemetry=self.telemetry, **options)
+        self._consumers.append(consumer)
         self.background(name, consumer.run)
         return consumer
+
+    def gauge(self, name: str, read: Read, *, by: str = "", unit: str = "1", description: str = "") -> None:
+        """Export a figure that `read` tells when asked, every few seconds and never in a call.
+
+        With `by` it tells one for each value of that attribute. Nothing is read where telemetry is off.
+        """
+        self._export(Gauge(name, read, by, unit, description))
+
+    def _export(self, gauge: Gauge) -> None:
+        if self.telemetry is not None:
+            self.gauges.add(gauge)
+            self.telemetry.gauge(gauge)
 
     def ready_when(self, name: str, check: Check) -> None:
         """Make readiness depend on a check that raises when something needed is away."""
@@ -134,7 +153,7 @@ class Runtime(Generic[S]):
                 try:
                     return await self.db.open()
                 except Unavailable as error:
-                    _log.warning("waiting for Postgres", extra={"cause": repr(error.__cause__)})
+                    _log.warning("waiting for Postgres", extra={"cause": described(error.__cause__ or error)})
                     await asyncio.sleep(0.5)
 
     async def start(self) -> None:
@@ -145,7 +164,7 @@ class Runtime(Generic[S]):
         if self._keys is None:
             self.use_keys(keys_of(self.peer("identity")))
         if self.settings.nats_url.get_secret_value():
-            relay = Relay(self.db.dsn, self.broker)
+            relay = Relay(self.db.dsn, self.broker, telemetry=self.telemetry)
             self.db.on_outbox_write = relay.wake
             self.background("relay", relay.run)
             self.broker.start()
@@ -153,6 +172,10 @@ class Runtime(Generic[S]):
         self.ready_when("postgres", self._database_answers)
         await self.server.start()
         await self.server.health.look()
+        if self.telemetry is not None:
+            for gauge in of_every_service(self.db, self.server.limits, self._consumers):
+                self._export(gauge)
+            self.background("gauges", self.gauges.watch)
         for name, work in {**self._work, "health": self.server.health.watch}.items():
             self._tasks.append(asyncio.create_task(_kept_running(name, work), name=name))
 
@@ -171,6 +194,14 @@ class Runtime(Generic[S]):
 
     async def _database_answers(self) -> None:
         await self.db.pool.fetchval("select 1")
+
+
+def _telemetry(name: str, settings: Settings) -> "Telemetry | None":
+    if not settings.otlp_endpoint:
+        return None
+    from lumi_common.telemetry import Telemetry  # only here: it brings OpenTelemetry's SDK along
+
+    return Telemetry.over_otlp(name, settings.otlp_endpoint, settings.trace_ratio)
 
 
 Compose = Callable[[Runtime[S]], Awaitable[None]]

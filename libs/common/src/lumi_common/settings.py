@@ -1,14 +1,16 @@
 """Settings from the environment, prefix LUMI_; what is dangerous is refused at start unless LUMI_ENV is local."""
 
 import ipaddress
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,24 @@ class OnlyLocal:
 
     dangerous: Callable[[Any], bool]
     what: str
+
+
+_HOST = re.compile(r"[\w.:-]+")
+
+
+def _otlp_endpoint(given: str) -> str:
+    if not given:
+        return ""
+    parts = urlsplit(given if "://" in given else f"http://{given}")
+    name = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(name) or parts.path.strip("/") or parts.username:
+        raise ValueError("an OTLP endpoint is http://host:port, or https://host:port")
+    host = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{host}:{parts.port or 4317}"
+
+
+OtlpEndpoint = Annotated[str, AfterValidator(_otlp_endpoint)]
+"""Where OTLP over gRPC is taken, as `http://host:port` (or `https`); empty for nowhere."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +57,9 @@ class Settings(BaseSettings):
     Addresses are `host:port`; durations are seconds; sizes are bytes.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LUMI_", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LUMI_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     env: Literal["production", "local"] = "production"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -69,7 +91,7 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     max_requests: int = Field(default=512, gt=0)
 
-    otlp_endpoint: str = ""
+    otlp_endpoint: OtlpEndpoint = ""
     trace_ratio: float = Field(default=0.0, ge=0, le=1)
     crash_at: Annotated[str, OnlyLocal(bool, "a crash point")] = ""
 
@@ -83,11 +105,10 @@ class Settings(BaseSettings):
                 name = "_".join(("LUMI", *map(str, fault["loc"]))).upper() if fault["loc"] else "settings"
                 print(f"{name}: {fault['msg']}", file=sys.stderr)
             raise SystemExit(2) from None
-
-    @field_validator("tls_ca", "tls_cert", "tls_key", "public_tls_cert", "public_tls_key", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
+        except SettingsError as error:  # what should be JSON cannot be read at all
+            name = str(error).split('"')[1]
+            print(f"LUMI_{name.upper()}: is no JSON", file=sys.stderr)
+            raise SystemExit(2) from None
 
     @model_validator(mode="after")
     def _refuse_danger(self) -> Self:

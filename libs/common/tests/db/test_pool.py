@@ -113,3 +113,19 @@ async def test_a_pool_smaller_than_its_usual_start_opens(server: PostgresServer)
     assert await database.pool.fetch("select 1")
 
     await database.close()
+
+
+async def test_a_pool_knows_how_it_is_used(pool: Pool) -> None:
+    first, second = await pool.take(), await pool.take()
+    pool.give(first)
+    assert (pool.open, pool.in_use, pool.waiting, pool.max_size) == (2, 1, 0, 2)
+
+    held = await pool.take()
+    waiting = asyncio.create_task(pool.take())
+    await asyncio.sleep(0)
+    assert (pool.in_use, pool.waiting) == (2, 1)
+
+    pool.give(held)
+    pool.give(await waiting)
+    pool.give(second)
+    assert (pool.open, pool.in_use, pool.waiting) == (2, 0, 0)

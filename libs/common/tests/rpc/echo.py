@@ -52,6 +52,8 @@ class EchoService(stubs.EchoServiceServicer):  # type: ignore[misc, name-defined
                 await asyncio.sleep(30)
             case "nap":
                 await asyncio.sleep(0.3)
+            case "loaded":
+                return SayResponse(text=json.dumps([name for name in sys.modules if name.startswith("opentelemetry")]))
         return SayResponse(text=json.dumps(told(context)))
 
     SayAtLength = SayAsGuest = SayAsUser = SayWithPermission = SayOwn = Change = ChangeInside = ChangeOnce = Say

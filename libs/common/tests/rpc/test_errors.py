@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 
@@ -7,7 +8,8 @@ from lumi.common.v1 import errors_pb2
 
 from libs.common.tests.rpc.echo import EchoService, SayRequest, stubs
 from libs.common.tests.rpc.refusals import refused
-from lumi_common.errors import FieldViolation, Reason
+from lumi_common.errors import FailedPrecondition, FieldViolation, Reason
+from lumi_common.rpc.status import refuse
 
 
 def test_the_common_reasons_are_those_of_the_contract():
@@ -90,6 +92,17 @@ async def test_internal_headers_mean_nothing_on_the_public_port(ask):
 
     assert told["actor"] == ["anonymous", ""]
     assert told["ip"] == "127.0.0.1"
+
+
+async def test_refusing_whoever_hung_up_is_quiet():
+    class Gone:
+        """grpc's side of a call whose client has hung up in this moment."""
+
+        async def abort(self, *_: object) -> None:
+            raise grpc.aio.InternalError("Failed grpc_call_start_batch")
+
+    with pytest.raises(asyncio.CancelledError):  # which grpc takes for what it is
+        await refuse(Gone(), FailedPrecondition("ECHO_FORBIDDEN"), "echo.lumi")
 
 
 def test_nothing_of_a_refusal_is_lost_on_the_way_to_json():

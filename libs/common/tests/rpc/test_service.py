@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from libs.common.tests.rpc.collector import collecting
 from libs.common.tests.rpc.echo import SayRequest, stubs
 from lumi_local import testing
 from lumi_local.process import free_port
@@ -142,3 +143,39 @@ async def test_a_taken_port_is_said_in_a_line(environment):
     assert code == 1
     assert "cannot be bound: another process may hold the port" in errors
     assert "Traceback" not in errors
+
+
+async def test_without_an_endpoint_nothing_of_opentelemetry_is_loaded(environment):
+    async with serving(environment) as (_, channel, _):
+        answer = await stubs.EchoServiceStub(channel).Say(SayRequest(text="loaded"))
+
+    assert json.loads(answer.text) == []
+
+
+async def test_with_an_endpoint_calls_and_figures_are_exported_by_the_end_at_the_latest(environment):
+    with collecting() as collector:
+        settings = {"LUMI_OTLP_ENDPOINT": collector.endpoint, "LUMI_TRACE_RATIO": "1"}
+        async with serving({**environment, **settings}) as (service, channel, _):
+            answer = await stubs.EchoServiceStub(channel).Say(SayRequest(text="loaded"))
+            service.send_signal(signal.SIGTERM)
+            code, _, _ = await finished(service)
+
+    assert code == 0
+    assert "opentelemetry.sdk" in json.loads(answer.text)
+    ((service_name, span),) = collector.spans
+    assert (service_name, span.name) == ("lumi-orders", "lumi.echo.v1.EchoService/Say")
+    assert {"rpc.server.call.duration", "db.client.connection.count", "lumi.rpc.in_flight"} <= collector.metrics.keys()
+
+
+@pytest.mark.parametrize("ratio", ["0", "1"])
+async def test_a_collector_that_is_away_costs_the_service_nothing_but_seconds_at_its_end(environment, ratio):
+    settings = {"LUMI_OTLP_ENDPOINT": "127.0.0.1:1", "LUMI_TRACE_RATIO": ratio}
+    async with serving({**environment, **settings}) as (service, channel, _):
+        assert (await stubs.EchoServiceStub(channel).Say(SayRequest(), timeout=5)).text
+        begun = monotonic()
+        service.send_signal(signal.SIGTERM)
+        code, _, errors = await finished(service)
+
+    assert code == 0
+    assert monotonic() - begun < 10
+    assert all(line.startswith(("{", "run ", "work ", "tick")) for line in errors.splitlines())

@@ -3,7 +3,7 @@ from time import monotonic
 
 from lumi_common.context import Actor, Context
 from lumi_common.principal import Principal
-from lumi_common.telemetry import kept_traceparent
+from lumi_common.tracing import kept_traceparent
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -75,3 +75,27 @@ def test_peers_are_read_from_json(environment):
     environment(LUMI_PEERS='{"identity": "127.0.0.1:7301"}')
 
     assert Settings().peers == {"identity": "127.0.0.1:7301"}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("", ""),
+        ("http://127.0.0.1:4317", "http://127.0.0.1:4317"),
+        ("collector", "http://collector:4317"),
+        ("https://collector.example/", "https://collector.example:4317"),
+        ("[::1]:4318", "http://[::1]:4318"),
+    ],
+)
+def test_an_otlp_endpoint_may_be_written_in_short(environment, given, meant):
+    environment(LUMI_OTLP_ENDPOINT=given)
+
+    assert Settings().otlp_endpoint == meant
+
+
+@pytest.mark.parametrize("given", ["ftp://collector", "http://", "http://collector/v1/traces", "http://a:b@c", "a b"])
+def test_what_is_no_otlp_endpoint_is_refused(environment, given):
+    environment(LUMI_OTLP_ENDPOINT=given)
+
+    with pytest.raises(ValidationError, match="OTLP endpoint"):
+        Settings()

@@ -16,6 +16,8 @@ from lumi_common.db.pool import Pool
 from lumi_common.db.request import Command, Once
 from lumi_common.db.statement import Statement
 from lumi_common.errors import LumiError, Reason, Unavailable
+from lumi_common.logs import current_call
+from lumi_common.tracing import statement_span
 
 Refusals = Mapping[str, Callable[[], LumiError]]
 
@@ -26,6 +28,7 @@ _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
 )
@@ -112,31 +115,33 @@ class Database:
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
         arguments = statement.arguments(values)
-        connection = await self._take()
-        try:
-            rows: list[Row] = await connection.fetch(statement.sql, *arguments)
-        except Exception as error:
+        with statement_span(statement, current_call.get()):
+            connection = await self._take()
+            try:
+                rows: list[Row] = await connection.fetch(statement.sql, *arguments)
+            except Exception as error:
+                self.pool.give(connection)
+                self.refuse(error)
+            except BaseException:
+                self.pool.discard(connection)
+                raise
             self.pool.give(connection)
-            self.refuse(error)
-        except BaseException:
-            self.pool.discard(connection)
-            raise
-        self.pool.give(connection)
-        return rows
+            return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
         arguments = statement.arguments(values)
-        connection = await self._take()
-        try:
-            row: Row | None = await connection.fetchrow(statement.sql, *arguments)
-        except Exception as error:
+        with statement_span(statement, current_call.get()):
+            connection = await self._take()
+            try:
+                row: Row | None = await connection.fetchrow(statement.sql, *arguments)
+            except Exception as error:
+                self.pool.give(connection)
+                self.refuse(error)
+            except BaseException:
+                self.pool.discard(connection)
+                raise
             self.pool.give(connection)
-            self.refuse(error)
-        except BaseException:
-            self.pool.discard(connection)
-            raise
-        self.pool.give(connection)
-        return row
+            return row
 
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
         row = await self.fetchrow(statement, **values)
@@ -150,9 +155,15 @@ class Database:
     async def transaction(self, context: Context) -> AsyncIterator["Transaction"]:
         """BEGIN and COMMIT around the block; ROLLBACK when it raises. No remote call belongs inside."""
         try:
-            async with self.pool.connection() as connection, connection.transaction():
-                transaction = Transaction(self, connection, context)
-                yield transaction
+            async with self.pool.connection() as connection:
+                commit = None
+                async with connection.transaction():
+                    transaction = Transaction(self, connection, context)
+                    yield transaction
+                    if context.span is not None:
+                        commit = context.span.of_statement("COMMIT")
+                if commit is not None:
+                    commit.end()
         except _AWAY as error:
             self.refuse(error)
         if transaction.wrote_outbox:
@@ -215,20 +226,24 @@ class Transaction:
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
         if statement.writes_outbox:
             values["headers"], self.wrote_outbox = self.context.headers, True
-        try:
-            rows: list[Row] = await self._connection.fetch(statement.sql, *statement.arguments(values))
-        except (asyncpg.PostgresError, *_AWAY) as error:
-            self._database.refuse(error)
-        return rows
+        arguments = statement.arguments(values)
+        with statement_span(statement, self.context):
+            try:
+                rows: list[Row] = await self._connection.fetch(statement.sql, *arguments)
+            except (asyncpg.PostgresError, *_AWAY) as error:
+                self._database.refuse(error)
+            return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
         if statement.writes_outbox:
             values["headers"], self.wrote_outbox = self.context.headers, True
-        try:
-            row: Row | None = await self._connection.fetchrow(statement.sql, *statement.arguments(values))
-        except (asyncpg.PostgresError, *_AWAY) as error:
-            self._database.refuse(error)
-        return row
+        arguments = statement.arguments(values)
+        with statement_span(statement, self.context):
+            try:
+                row: Row | None = await self._connection.fetchrow(statement.sql, *arguments)
+            except (asyncpg.PostgresError, *_AWAY) as error:
+                self._database.refuse(error)
+            return row
 
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
         row = await self.fetchrow(statement, **values)

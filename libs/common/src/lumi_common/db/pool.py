@@ -24,6 +24,26 @@ class Pool:
         self._open = 0
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
+    @property
+    def open(self) -> int:
+        """How many connections there are, those being made among them."""
+        return self._open
+
+    @property
+    def in_use(self) -> int:
+        """How many of them are with somebody."""
+        return self._open - len(self._free)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return sum(not waiter.done() for waiter in self._waiting)
+
+    @property
+    def max_size(self) -> int:
+        """How many there may be."""
+        return self._max
+
     async def fill(self, size: int) -> None:
         """Open so many connections now; raises what `connect` raises."""
         taken = [await self.take() for _ in range(size)]

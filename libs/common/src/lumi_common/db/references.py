@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Column, MetaData
 
+OnDelete: TypeAlias = Literal["SET NULL", "CASCADE", "RESTRICT"]
 _KEY = "reference"
 
 
@@ -17,20 +18,39 @@ class Reference:
     """
 
     target: str
-    on_delete: Literal["SET NULL", "CASCADE", "RESTRICT"]
+    on_delete: OnDelete
     snapshot: tuple[str, ...] = ()
 
+    @property
+    def context(self) -> str:
+        """The service that owns the target."""
+        return self.target.partition(".")[0]
 
-def refers_to(
-    target: str, on_delete: Literal["SET NULL", "CASCADE", "RESTRICT"], *snapshot: str
-) -> dict[str, Reference]:
+
+def refers_to(target: str, on_delete: OnDelete, *snapshot: str) -> dict[str, Reference]:
     """The `info` of such a column: `Column("user_id", identifier, info=refers_to("identity.users", "SET NULL"))`."""
     return {_KEY: Reference(target, on_delete, snapshot)}
 
 
 def references(metadata: MetaData) -> Iterator[tuple[Column[Any], Reference]]:
-    """Every such column of a schema with its reference."""
+    """Every such column of a schema with its reference, tables and columns in order; ValueError if one cannot hold."""
     for table in metadata.sorted_tables:
         for column in table.columns:
-            if _KEY in column.info:
-                yield column, column.info[_KEY]
+            reference = column.info.get(_KEY)
+            if reference is not None:
+                _expect_possible(column, reference)
+                yield column, reference
+
+
+def _expect_possible(column: Column[Any], reference: Reference) -> None:
+    context, dot, table = reference.target.partition(".")
+    if not (context and dot and table):
+        raise ValueError(f"{column} refers to {reference.target!r}, which is no context.table")
+    if context == column.table.schema:
+        raise ValueError(f"{column} refers to {reference.target} of its own schema: that is a foreign key")
+    if column.foreign_keys:
+        raise ValueError(f"{column} cannot be both a foreign key and a reference to another service")
+    if reference.on_delete == "SET NULL" and not column.nullable:
+        raise ValueError(f"{column} is SET NULL when {reference.target} goes, and must be nullable")
+    if missing := [name for name in reference.snapshot if name not in column.table.columns]:
+        raise ValueError(f"{column} keeps its snapshot in {missing}, which {column.table} does not have")

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from lumi_common.events.streams import inbox_prefix
+from lumi_common.logs import described
 from lumi_common.tasks import end
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,10 @@ _AWAY = (
 
 class ConnectionLost(ConnectionError):
     """The session's connection to NATS is gone; begin again on the next one."""
+
+
+class NoAnswer(TimeoutError):
+    """Nobody answered in time, or as they should."""
 
 
 class Session:
@@ -64,11 +69,11 @@ class Session:
             raise ConnectionLost("NATS went away") from error
 
     async def request(self, subject: str, payload: bytes = b"", *, timeout: float = 2.0) -> bytes:
-        """Ask and wait for the answer; raises ConnectionLost, or TimeoutError where nobody answers."""
+        """Ask and wait for the answer; raises ConnectionLost, or NoAnswer."""
         try:
             return (await self.client.request(subject, payload, timeout=timeout)).data
         except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as error:
-            raise TimeoutError(f"no answer to {subject}") from error
+            raise NoAnswer(f"no answer to {subject}") from error
         except _AWAY as error:
             self.end()
             raise ConnectionLost("NATS went away") from error
@@ -123,7 +128,7 @@ class Broker:
                 await self._connect(session)
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 if not told:  # once per outage
-                    log.warning("NATS cannot be reached, trying on: %r", error)
+                    log.warning("NATS cannot be reached, trying on: %s", described(error))
                 told = True
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -147,7 +152,7 @@ class Broker:
             session.end()
 
         async def noted(error: Exception) -> None:
-            log.warning("NATS: %r", error)
+            log.warning("NATS: %s", described(error))
 
         await session.client.connect(
             self._url,

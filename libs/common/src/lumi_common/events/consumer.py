@@ -1,12 +1,14 @@
 """A consumer group: each event's effect exactly once, in order per aggregate."""
 
 import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from time import monotonic
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from lumi_common.context import Context
+from lumi_common.context import Context, lead_of
 from lumi_common.db.database import Database
 from lumi_common.errors import Aborted, Reason
 from lumi_common.events.broker import Broker, ConnectionLost, Session
@@ -16,9 +18,13 @@ from lumi_common.events.inbox import Inbox
 from lumi_common.events.lanes import Lanes
 from lumi_common.events.leader import AWAY, Leadership, leadership
 from lumi_common.events.puller import Delivery, Puller
-from lumi_common.events.streams import Durable, durable
+from lumi_common.events.streams import Durable, durable, stream
+from lumi_common.logs import current_call, described
 from lumi_common.principal import Principal
 from lumi_common.tasks import end
+
+if TYPE_CHECKING:
+    from lumi_common.telemetry import Span, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,7 @@ class Consumer:
         batch: int = 256,
         linger: float = 0.0,
         concurrency: int = 4,
+        telemetry: "Telemetry | None" = None,
     ) -> None:
         self.durable = durable(name) if isinstance(name, str) else name
         self.name = self.durable.name
@@ -62,6 +69,7 @@ class Consumer:
         self._batch, self._linger = batch, linger
         self._room = asyncio.Semaphore(concurrency)
         self._principal = Principal.service(self.name)
+        self._telemetry = telemetry
 
     async def run(self) -> None:
         """Lead when it is our turn, and consume; ends only by cancellation."""
@@ -71,12 +79,20 @@ class Consumer:
                     self.active = True
                     await self._lead(lead)
             except AWAY as error:
-                log.warning("the consumer %s begins again: %r", self.name, error)
+                log.warning("the consumer %s begins again: %s", self.name, described(error))
             except Exception:
                 log.exception("the consumer %s begins again", self.name)
             finally:
                 self.active = False
             await asyncio.sleep(self._retry)
+
+    async def pending(self) -> int:
+        """How many events are published and not acknowledged yet; raises NoAnswer or ConnectionLost."""
+        session, waiting = await self._broker.session(), 0
+        for context in self.durable.contexts:
+            answer = json.loads(await session.request(f"$JS.API.CONSUMER.INFO.{stream(context)}.{self.name}"))
+            waiting += int(answer.get("num_pending", 0)) + int(answer.get("num_ack_pending", 0))
+        return waiting
 
     async def _lead(self, lead: Leadership) -> None:
         watch = asyncio.create_task(lead.watch())
@@ -141,9 +157,9 @@ class Consumer:
                 break
             except Exception as error:
                 if not is_transient(error):
-                    log.warning("%s takes a batch of %d one by one: %r", self.name, len(works), error)
+                    log.warning("%s takes a batch of %d one by one: %s", self.name, len(works), described(error))
                     return False
-                log.warning("%s waits: %r", self.name, error)
+                log.warning("%s waits: %s", self.name, described(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._retry_most)
         for delivery, _ in works:
@@ -152,6 +168,7 @@ class Consumer:
 
     async def _settle(self, puller: Puller, delivery: Delivery, event: Event) -> None:
         """Apply one event, however long it takes, or set it aside."""
+        current_call.set(self._context(event))  # of this lane's own task: its lines carry the event's trace
         pause = self._retry
         while True:
             try:
@@ -161,7 +178,8 @@ class Consumer:
             except Exception as error:
                 if not is_transient(error):
                     delivery.attempts += 1
-                    log.warning("%s failed at %r, attempt %d: %r", self.name, event, delivery.attempts, error)
+                    told = self.name, event, delivery.attempts, described(error)
+                    log.warning("%s failed at %r, attempt %d: %s", *told)
                     if delivery.attempts >= self._attempts:
                         log.exception("%s sets aside %r and what follows it", self.name, event)
                         await self._insist(self._park, delivery, event, error)
@@ -171,9 +189,31 @@ class Consumer:
         await puller.acknowledge(delivery)
 
     async def _apply(self, works: Sequence[Work]) -> None:
+        with self._consuming(works) as context:
+            await self._apply_in(context, works)
+
+    @contextmanager
+    def _consuming(self, works: Sequence[Work]) -> Iterator[Context]:
+        """The context to apply these in: each event of a sampled call has its span, the first one's has the rest."""
+        context = self._context(works[0][1])
+        with ExitStack() as spans:
+            if self._telemetry is not None:
+                sampled: list[Context] = []
+                for delivery, event in works:
+                    span = self._telemetry.consuming(event.traceparent, delivery.subject, event.id, self.name)
+                    if span is not None:
+                        sampled.append(self._context(event, spans.enter_context(span)))
+                context = lead_of(sampled) or context
+            before = current_call.set(context)
+            try:
+                yield context
+            finally:
+                current_call.reset(before)
+
+    async def _apply_in(self, context: Context, works: Sequence[Work]) -> None:
         if isinstance(self.handler, Remote):
             for work in works:
-                await self._apply_remotely(self.handler, *work)
+                await self._apply_remotely(self.handler, context, *work)
             return
         # Within a batch too an event that is not newer than one before it is dropped.
         newest: dict[tuple[str, str], int] = {}
@@ -183,7 +223,7 @@ class Consumer:
             if event.version > newest.get(event.key, -1):
                 newest[event.key] = event.version
                 offered.append(work)
-        async with self._database.transaction(self._context(works[0][1])) as tx:
+        async with self._database.transaction(context) as tx:
             admission = await self.inbox.admit(tx, [event for _, event in offered])
             fresh = [event for _, event in offered if event.id in admission.fresh]
             if isinstance(self.handler, InTransaction):
@@ -196,14 +236,14 @@ class Consumer:
                     if event.id in admission.parked and not await self.inbox.shelve(tx, event, delivery):
                         raise Aborted(Reason.UNAVAILABLE, "the aggregate was redriven just now")
 
-    async def _apply_remotely(self, handler: Remote, delivery: Delivery, event: Event) -> None:
+    async def _apply_remotely(self, handler: Remote, context: Context, delivery: Delivery, event: Event) -> None:
         parked, known = await self.inbox.state(self._database, event)
         if known:
             return
         if not parked:
             async with asyncio.timeout(HANDLER_SECONDS):
                 await handler.apply(event)
-        async with self._database.transaction(self._context(event)) as tx:
+        async with self._database.transaction(context) as tx:
             if not parked:
                 await self.inbox.admit(tx, [event])
             elif not await self.inbox.shelve(tx, event, delivery):
@@ -215,7 +255,7 @@ class Consumer:
             try:
                 return await step(*args, **kwargs)
             except Exception as error:
-                log.warning("%s cannot write a dead letter yet: %r", self.name, error)
+                log.warning("%s cannot write a dead letter yet: %s", self.name, described(error))
             await asyncio.sleep(self._retry_most)
 
     async def _park(self, delivery: Delivery, event: Event, error: BaseException) -> None:
@@ -226,13 +266,14 @@ class Consumer:
         async with self._database.transaction(Context.system(self.name)) as tx:
             await self.inbox.bury(tx, delivery, error)
 
-    def _context(self, event: Event) -> Context:
+    def _context(self, event: Event, span: "Span | None" = None) -> Context:
         """In the consumer's name, in the trace of the call that caused the event."""
         return Context(
             method=self.name,
             principal=self._principal,
-            traceparent=event.traceparent,
+            traceparent=event.traceparent if span is None else span.traceparent,
             deadline=monotonic() + HANDLER_SECONDS,
+            span=span,
         )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from lumi.common.v1 import event_pb2
 
+from lumi_common.tracing import TRACEPARENT
+
 # An aggregate parked for this name has an event that no stream takes; its later ones wait behind it.
 RELAY = "relay"
 
@@ -82,5 +84,5 @@ def message(source: str, row: Any) -> Message:
         "content-type": "application/protobuf",
     }
     if traceparent:
-        headers["traceparent"] = traceparent
+        headers[TRACEPARENT] = traceparent
     return Message(seq, (aggregate, aggregate_id), id, f"lumi.{source}.{type}", headers, event.SerializeToString())

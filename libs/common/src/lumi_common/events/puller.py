@@ -10,8 +10,9 @@ from time import monotonic
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from lumi_common.events.broker import ConnectionLost, Session, unsubscribe
+from lumi_common.events.broker import ConnectionLost, NoAnswer, Session, unsubscribe
 from lumi_common.events.streams import Durable, stream
+from lumi_common.tracing import TRACEPARENT
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Delivery:
         self.subject = message.subject
         self.payload = message.data
         self.event_id = headers.get("Nats-Msg-Id", "")
-        self.traceparent = headers.get("traceparent", "")
+        self.traceparent = headers.get(TRACEPARENT, "")
         self.attempts = 0
 
 
@@ -66,7 +67,7 @@ class Puller:
         self._arrived = asyncio.Event()
 
     async def open(self) -> None:
-        """Reset and begin pulling; raises TimeoutError where the durable is not there (yet)."""
+        """Reset and begin pulling; raises NoAnswer where the durable is not there (yet)."""
         for pull in self._pulls:
             await self._reset(pull.context)
             await self._listen(pull)
@@ -114,10 +115,10 @@ class Puller:
         name = f"{stream(context)}.{self._durable.name}"
         try:
             answer = json.loads(await self._session.request(f"$JS.API.CONSUMER.RESET.{name}"))
-        except TimeoutError as error:
-            raise TimeoutError(f"the consumer {name} is not there, or NATS is not ready") from error
+        except NoAnswer as error:
+            raise NoAnswer(f"the consumer {name} is not there, or NATS is not ready") from error
         if "error" in answer:
-            raise TimeoutError(f"the consumer {name} cannot be reset: {answer['error'].get('description')}")
+            raise NoAnswer(f"the consumer {name} cannot be reset: {answer['error'].get('description')}")
 
     async def _pull_where_due(self) -> None:
         now = monotonic()

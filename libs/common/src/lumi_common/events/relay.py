@@ -2,14 +2,19 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lumi_common.cuid import cuid
 from lumi_common.events.broker import Broker, ConnectionLost, Session
 from lumi_common.events.leader import AWAY, leadership
 from lumi_common.events.outbox import ADVANCE, RELAY, Message, message
-from lumi_common.events.publisher import Publisher
+from lumi_common.events.publisher import Outcome, Publisher
 from lumi_common.events.retention import Pruner
+from lumi_common.logs import described
+from lumi_common.tracing import TRACEPARENT
+
+if TYPE_CHECKING:
+    from lumi_common.telemetry import Span, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +45,12 @@ class Relay:
         poll: float = 0.25,
         linger: float = 0.1,
         retry: float = 0.5,
+        telemetry: "Telemetry | None" = None,
     ) -> None:
         self._dsn, self._broker, self._source = dsn, broker, broker.service
         self._batch, self._poll, self._linger, self._retry = batch, poll, linger, retry
         self._awake = asyncio.Event()
+        self._telemetry = telemetry
         self._pruner = Pruner(broker.service)
         self._told = ""
         self.active = False
@@ -61,7 +68,7 @@ class Relay:
                     while True:
                         await self._publish_on(await self._broker.session(), lead.connection)
             except AWAY as error:
-                self._tell(repr(error))
+                self._tell(described(error))
             except Exception:
                 log.exception("the relay of %s begins again", self._source)
             finally:
@@ -88,7 +95,10 @@ class Relay:
                 await self._pruner.prune_when_due(connection)
                 await self._rest()
                 continue
-            outcome = await publisher.publish([message(self._source, row) for row in rows])
+            messages = [message(self._source, row) for row in rows]
+            spans = self._traced(messages)
+            outcome = await publisher.publish(messages)
+            _end(spans, outcome)
             stored = outcome.stored
             for event, reason in outcome.impossible:
                 await self._bury(connection, event, reason)
@@ -102,6 +112,17 @@ class Relay:
             elif self._told:
                 log.info("the relay of %s publishes again", self._source)
                 self._told = ""
+
+    def _traced(self, messages: list[Message]) -> "dict[int, Span]":
+        """A span, by seq, for each message of a sampled call; its consumers go on below it."""
+        spans: dict[int, Span] = {}
+        if self._telemetry is None:
+            return spans
+        for each in messages:
+            span = self._telemetry.publishing(each.headers.get(TRACEPARENT, ""), each.subject, each.id)
+            if span is not None:
+                each.headers[TRACEPARENT], spans[each.seq] = span.traceparent, span
+        return spans
 
     def _tell(self, trouble: str) -> None:
         """Log a trouble once, not at each try."""
@@ -119,3 +140,11 @@ class Relay:
     async def _bury(self, connection: Any, event: Message, reason: str) -> None:
         log.error("event %s of %s/%s cannot be published: %s", event.id, *event.key, reason)
         await connection.execute(_BURY, cuid(), RELAY, *event.key, event.id, event.subject, event.payload, reason)
+
+
+def _end(spans: "dict[int, Span]", outcome: Outcome) -> None:
+    for seq in outcome.stored:
+        if seq in spans:
+            spans.pop(seq).end()
+    for span in spans.values():
+        span.end("NOT_PUBLISHED")

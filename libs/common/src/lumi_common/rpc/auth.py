@@ -138,7 +138,7 @@ class TokenVerifier:
 
     def _remember(self, token: str, principal: Principal, expires: int) -> None:
         while len(self._verified) >= self._cache_size:
-            del self._verified[next(iter(self._verified))]  # the oldest: tokens live about equally long
+            del self._verified[next(iter(self._verified))]  # the oldest; it is verified again when it comes back
         self._verified[token] = (principal, expires)
 
     async def _key(self, kid: str) -> Ed25519PublicKey:

@@ -9,9 +9,11 @@ from lumi_common.errors import Reason, Unauthenticated
 from lumi_common.principal import ANONYMOUS, Principal
 from lumi_common.rpc.access import MethodPolicy
 from lumi_common.rpc.auth import TokenVerifier
+from lumi_common.tracing import TRACEPARENT
 
 SERVICE_URI = "lumi://"
 ACTOR_KEY, IP_KEY, AGENT_KEY, SERVICE_KEY = "x-lumi-actor", "x-lumi-ip", "x-lumi-agent", "x-lumi-service"
+GATEWAY_KEY = "x-envoy-external-address"  # said by the gateway with every call, and taken off what clients send
 
 _MAX_AGENT = 512
 
@@ -26,6 +28,9 @@ class Caller(Protocol):
 
     def authorize(self, policy: MethodPolicy, context: Context) -> None:
         """Refuse, or set `owner_only`."""
+
+    def decides_sampling(self, metadata: Metadata) -> bool:
+        """Whether the sampled flag of the traceparent that came along is the word of somebody of ours."""
 
 
 class TokenCaller:
@@ -43,7 +48,7 @@ class TokenCaller:
         context.principal = principal
         # The client's address as the gateway saw it: earlier entries of the list are the client's own words.
         context.ip = (
-            metadata.get("x-envoy-external-address")
+            metadata.get(GATEWAY_KEY)
             or metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
             or _peer_ip(wire.peer())
         )
@@ -59,6 +64,10 @@ class TokenCaller:
     def authorize(self, policy: MethodPolicy, context: Context) -> None:
         """Hold the principal against the method's access."""
         context.owner_only = policy.admit(context.principal, time.time())
+
+    def decides_sampling(self, metadata: Metadata) -> bool:
+        """The gateway does; a client's own traceparent is only the trace to be in."""
+        return GATEWAY_KEY in metadata
 
 
 class ServiceCaller:
@@ -90,14 +99,18 @@ class ServiceCaller:
         """Hold the service against those that the method names."""
         policy.admit_service(context.principal)
 
+    def decides_sampling(self, metadata: Metadata) -> bool:
+        """Nobody else gets to this port."""
+        return True
 
-def forwarded(context: Context) -> tuple[tuple[str, str], ...]:
-    """The metadata that tells a peer on whose behalf we call."""
+
+def forwarded(context: Context, traceparent: str) -> tuple[tuple[str, str], ...]:
+    """The metadata that tells a peer on whose behalf we call, and where in which trace."""
     return (
         (ACTOR_KEY, f"{context.actor.type}:{context.actor.id}"),
         (IP_KEY, context.ip),
         (AGENT_KEY, quote(context.user_agent, safe=" /().;:,+_-")),
-        ("traceparent", context.traceparent),
+        (TRACEPARENT, traceparent),
     )
 
 

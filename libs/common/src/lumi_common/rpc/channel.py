@@ -97,10 +97,16 @@ class PeerMethod(Generic[Request, Response]):
 
     async def __call__(self, request: Request, context: Context) -> Response:
         """Call the peer in this context; raises LumiError."""
+        if context.span is None:
+            return await self._call(request, context, context.traceparent)
+        with context.span.of_peer_call(self.name, self._peer) as span:
+            return await self._call(request, context, span.traceparent)
+
+    async def _call(self, request: Request, context: Context, traceparent: str) -> Response:
         deadline = min(self._timeout, context.remaining() - MARGIN_SECONDS)
         if deadline <= 0:
             raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED, f"no time left for {self.name}", method=self.name)
-        metadata = forwarded(context) + self._extra
+        metadata = forwarded(context, traceparent) + self._extra
         try:
             return await self._send(request, timeout=deadline, metadata=metadata)
         except grpc.aio.AioRpcError as error:

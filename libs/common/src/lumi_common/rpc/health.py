@@ -8,6 +8,8 @@ from typing import Any
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as grpc_health
 
+from lumi_common.logs import described
+
 Check = Callable[[], Awaitable[object]]
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -68,7 +70,7 @@ class Health:
         except Exception as error:
             if name not in self._failing:
                 self._failing.add(name)
-                _log.warning("not ready", extra={"check": name, "error": repr(error)})
+                _log.warning("not ready", extra={"check": name, "error": described(error)})
             return False
         if name in self._failing:
             self._failing.discard(name)

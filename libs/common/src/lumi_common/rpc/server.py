@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from logging import getLogger
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -14,7 +14,9 @@ from lumi_common.rpc.caller import Caller, ServiceCaller, TokenCaller
 from lumi_common.rpc.health import Health
 from lumi_common.rpc.stages import Limits, Stages
 from lumi_common.settings import Settings
-from lumi_common.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from lumi_common.telemetry import Telemetry
 
 AddToServer = Callable[[Any, Any], None]
 Options = list[tuple[str, int | str]]
@@ -53,7 +55,7 @@ class RpcServer:
     """Both ports of one service, built from its settings; add servicers, then `start`, then `drain`."""
 
     def __init__(
-        self, service: str, settings: Settings, verifier: TokenVerifier, telemetry: Telemetry | None = None
+        self, service: str, settings: Settings, verifier: TokenVerifier, telemetry: "Telemetry | None" = None
     ) -> None:
         self._settings = settings
         self.health = Health()

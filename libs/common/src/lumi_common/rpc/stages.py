@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from logging import getLogger
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import Message
@@ -31,7 +31,10 @@ from lumi_common.rpc.caller import Caller, Metadata
 from lumi_common.rpc.deadlines import Deadlines
 from lumi_common.rpc.status import refuse
 from lumi_common.rpc.validation import validate
-from lumi_common.telemetry import TRACEPARENT, Telemetry, kept_traceparent
+from lumi_common.tracing import TRACEPARENT, kept_traceparent
+
+if TYPE_CHECKING:
+    from lumi_common.telemetry import Telemetry
 
 Unary = Callable[[Any, Context], Awaitable[Any]]
 Streaming = Callable[[Any, Context], AsyncIterator[Any]]
@@ -67,7 +70,7 @@ class Stages:
         caller: Caller,
         *,
         limits: Limits,
-        telemetry: Telemetry | None = None,
+        telemetry: "Telemetry | None" = None,
         needs_request_id: bool = False,
     ) -> None:
         self._domain = f"{service}.lumi"
@@ -98,7 +101,7 @@ class Stages:
 
         async def serve(request: Any, wire: Any) -> Any:
             metadata: Metadata = dict(wire.invocation_metadata())
-            context, span, budget = self._begin(policy, metadata, wire, allowed)
+            context, budget = self._begin(policy, metadata, wire, allowed)
             code = "CANCELLED"
             limits.in_flight += 1
             try:
@@ -118,7 +121,7 @@ class Stages:
                 code = failure.code
             finally:
                 limits.in_flight -= 1
-                finish(policy, context, span, budget, code)
+                finish(policy, context, budget, code)
             return await refuse(wire, failure, self._domain)
 
         return serve
@@ -151,7 +154,7 @@ class Stages:
     async def _call(self, policy: MethodPolicy, wire: Any) -> AsyncIterator[Context]:
         """The stages around a streaming method; whatever goes wrong leaves as the LumiError to refuse with."""
         metadata: Metadata = dict(wire.invocation_metadata())
-        context, span, budget = self._begin(policy, metadata, wire, self._limits.stream_seconds)
+        context, budget = self._begin(policy, metadata, wire, self._limits.stream_seconds)
         code = "CANCELLED"
         self._limits.in_flight += 1
         try:
@@ -168,27 +171,28 @@ class Stages:
             raise failure from None
         finally:
             self._limits.in_flight -= 1
-            self._finish(policy, context, span, budget, code)
+            self._finish(policy, context, budget, code)
 
-    def _begin(self, policy: MethodPolicy, metadata: Metadata, wire: Any, most: float) -> tuple[Context, Any, float]:
-        """The call's context, its span if it is sampled, and the seconds it may take."""
-        span = None
+    def _begin(self, policy: MethodPolicy, metadata: Metadata, wire: Any, most: float) -> tuple[Context, float]:
+        """The call's context, with its span if it is sampled, and the seconds it may take."""
+        incoming, span = metadata.get(TRACEPARENT), None
         if self._telemetry is None:
-            traceparent = kept_traceparent(metadata.get(TRACEPARENT))
+            traceparent = kept_traceparent(incoming)
         else:
-            traceparent, span = self._telemetry.start(policy.name, metadata.get(TRACEPARENT))
+            trusted = self._caller.decides_sampling(metadata)
+            traceparent, span = self._telemetry.start(policy.name, incoming, trusted=trusted)
         remaining = wire.time_remaining()
         budget = most if remaining is None else min(most, remaining - ANSWER_SECONDS)
-        context = Context(policy.name, ANONYMOUS, traceparent=traceparent, deadline=monotonic() + budget)
+        context = Context(policy.name, ANONYMOUS, traceparent=traceparent, deadline=monotonic() + budget, span=span)
         current_call.set(context)
-        return context, span, budget
+        return context, budget
 
-    def _finish(self, policy: MethodPolicy, context: Context, span: Any, budget: float, code: str) -> None:
+    def _finish(self, policy: MethodPolicy, context: Context, budget: float, code: str) -> None:
         seconds = monotonic() - context.deadline + budget
         if seconds > SLOW_SECONDS and budget <= self._limits.request_seconds:
             _log.warning("slow call", extra={"seconds": round(seconds, 3), "code": code})
         if self._telemetry is not None:
-            self._telemetry.finish(span, policy.name, code, seconds)
+            self._telemetry.finish(context.span, policy.name, code, seconds)
 
     def _refusal(self, error: Exception, policy: MethodPolicy) -> LumiError:
         """What the caller is told; what is no refusal of ours is logged here, once, and told as INTERNAL."""

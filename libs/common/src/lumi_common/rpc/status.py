@@ -1,5 +1,6 @@
 """Errors on the wire: a LumiError becomes `google.rpc.Status` with ErrorInfo, and a peer's status a LumiError."""
 
+from asyncio import CancelledError
 from typing import Any, NoReturn
 
 import grpc
@@ -39,7 +40,12 @@ async def refuse(wire: Any, error: LumiError, domain: str) -> NoReturn:
     grpc's way to do so is to raise: call it last, where no `except` of ours can swallow the abort.
     """
     status = to_status(error, domain)
-    await wire.abort(_STATUS_CODES[error.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))
+    details = ((DETAILS_KEY, status.SerializeToString()),)
+    try:
+        await wire.abort(_STATUS_CODES[error.code], status.message, details)
+    except grpc.aio.InternalError:
+        # The client hung up meanwhile: nobody is there to be told, and grpc need not log it as a fault.
+        raise CancelledError from None
     raise AssertionError("abort always raises")
 
 

@@ -7,11 +7,15 @@ a read so costs a share of one round trip, and those who asked together are answ
 
 import asyncio
 
+from lumi_common.context import Context, lead_of
 from lumi_common.db.database import Database, Row
 from lumi_common.db.statement import Statement
+from lumi_common.logs import current_call
 
 MOST_KEYS = 256
 MOMENT_SECONDS = 0.002
+
+_Asked = tuple[str, asyncio.Future[Row | None], Context | None]
 
 
 class Gathered:
@@ -19,7 +23,7 @@ class Gathered:
 
     def __init__(self, db: Database, statement: Statement, *, key: str) -> None:
         self._db, self._statement, self._key = db, statement, key
-        self._waiting: list[tuple[str, asyncio.Future[Row | None]]] = []
+        self._waiting: list[_Asked] = []
         self._reader: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -29,7 +33,7 @@ class Gathered:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Row | None] = loop.create_future()
-        self._waiting.append((wanted, answer))
+        self._waiting.append((wanted, answer, current_call.get()))
         if self._reader is None:
             self._reader = loop.create_task(self._read(), name="catalogue.reads")
         return await answer
@@ -44,15 +48,16 @@ class Gathered:
         finally:
             self._reader = None
 
-    async def _answer(self, asked: list[tuple[str, asyncio.Future[Row | None]]]) -> None:
-        keys = list({wanted for wanted, answer in asked if not answer.done()})
+    async def _answer(self, asked: list[_Asked]) -> None:
+        current_call.set(lead_of(call for _, _, call in asked))  # of the reader's own task
+        keys = list({wanted for wanted, answer, _ in asked if not answer.done()})
         found: dict[str, Row] = {}
         failure: Exception | None = None
         try:
             found = {row[self._key]: row for row in await self._db.fetch(self._statement, keys=keys)}
         except Exception as error:
             failure = error
-        for wanted, answer in asked:
+        for wanted, answer, _ in asked:
             if answer.done():
                 continue  # the caller has gone
             if failure is None:
