@@ -24,8 +24,11 @@ def an_email() -> str:
 
 
 def a_keyring(db: Database, **facts: Any) -> Keyring:
-    given = {"ttl": 600, "life": timedelta(days=90), "issuer": "lumi", "audience": "lumi", "clock": utc_now}
-    return Keyring(db, KeyCipher(KEY_FOR_KEYS.encode()), **given | facts)
+    given = {
+        "cipher": KeyCipher(KEY_FOR_KEYS.encode()), "clock": utc_now, "ttl": 600, "guest_ttl": 30 * 24 * 3600,
+        "life": timedelta(days=90), "issuer": "lumi", "audience": "lumi",
+    }  # fmt: skip
+    return Keyring(db, **given | facts)
 
 
 async def accounts_of(db: Database, *, cost: int = 4, pepper: int = 1) -> Accounts:

@@ -48,6 +48,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
         KeyCipher(settings.encryption_key),
         runtime.clock,
         ttl=settings.access_token_seconds,
+        guest_ttl=settings.guest_seconds,
         life=timedelta(seconds=settings.signing_key_seconds),
         issuer=settings.token_issuer,
         audience=settings.token_audience,
@@ -82,7 +83,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
 
 
 async def bootstrap(runtime: Runtime[IdentitySettings]) -> None:
-    """Make what a new deployment lacks: permissions, the admin role, the admin of the settings."""
+    """Make what a new deployment lacks: permissions, the seeded roles, the admin of the settings."""
     settings = runtime.settings
     await Bootstrap(runtime.db, _passwords(settings), runtime.clock).run(
         settings.admin_email, settings.admin_password.get_secret_value()

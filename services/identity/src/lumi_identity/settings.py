@@ -34,6 +34,7 @@ class IdentitySettings(Settings):
     password_queue: int = Field(32, ge=0)
 
     access_token_seconds: int = Field(600, ge=30, le=3600)
+    guest_seconds: int = Field(30 * 24 * 3600, ge=60, le=365 * 24 * 3600)
     session_seconds: int = Field(30 * 24 * 3600, ge=3600)
     signing_key_seconds: int = Field(90 * 24 * 3600, ge=3600)
     max_addresses: int = Field(50, ge=1)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lumi_identity.domain.signing_key import LEAD, OVERLAP, KeyCipher, SigningKey, next_begins, signing
+from lumi_identity.domain.signing_key import LEAD, OVERLAP, KeyCipher, SigningKey, next_begins, retires, signing
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LIFE = timedelta(days=90)
@@ -33,6 +33,13 @@ def test_a_key_is_followed_at_the_end_of_its_life_by_one_that_everybody_knows_be
     assert next_begins(both, NOW, LIFE) is None
     assert signing(both, NOW) == both[0]
     assert signing(both, NOW + LEAD) == both[1]
+
+
+def test_a_key_is_published_until_the_last_token_of_its_last_moment_has_run_out() -> None:
+    longest = timedelta(days=30)
+    last_signature = NOW + LIFE + OVERLAP
+
+    assert retires(NOW, LIFE, longest) == last_signature + longest
 
 
 def test_a_private_key_opens_with_its_secret_and_name_alone() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from lumi_common.clock import utc_now
@@ -91,6 +92,14 @@ async def test_whoever_moves_the_default_at_once_one_is_left(db: Database, ada: 
     await asyncio.gather(*(set_default(db, ada, id) for id in ids * 3), add(db, ada, default=True))
 
     assert len(await defaults(db, ada)) == 1
+
+
+async def test_the_database_itself_holds_a_second_default_off(db: Database, ada: str) -> None:
+    first, second = await add(db, ada), await add(db, ada)
+
+    with pytest.raises(asyncpg.UniqueViolationError, match="addresses_one_default_key"):
+        await db.pool.execute("update addresses set is_default = true where id = $1", second.id)
+    assert await defaults(db, ada) == [first.id]
 
 
 async def test_nothing_personal_is_told(db: Database, ada: str) -> None:

@@ -1,16 +1,19 @@
-"""The first start: permissions, the admin role, the admin; the second changes nothing."""
+"""The first start: permissions, roles, the admin; the second changes nothing."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from lumi_common.clock import utc_now
 from lumi_common.context import Context
+from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import InvalidArgument, Unauthenticated
 from lumi_identity.domain.passwords import Passwords
 from lumi_identity.domain.permissions import PERMISSIONS
-from lumi_identity.storage.access import get_holdings
+from lumi_identity.domain.role import ADMIN, SEEDED_ROLES, Role
+from lumi_identity.storage.access import RoleRepository, get_holdings
 from lumi_identity.workflows.bootstrap import Bootstrap
 from services.identity.tests.kit import PASSWORD, accounts_of, an_email, outbox_of, security_events_of
 
@@ -19,6 +22,12 @@ TABLES = ("users", "roles", "permissions", "role_permissions", "user_roles", "ou
 
 def bootstrap_of(db: Database) -> Bootstrap:
     return Bootstrap(db, Passwords({1: b"one", 2: b"two"}, current=1, cost=4), utc_now)
+
+
+async def role_named(db: Database, name: str) -> Role:
+    role = await RoleRepository(db).find_by_name(name)
+    assert role is not None
+    return role
 
 
 async def everything(db: Database) -> list[Any]:
@@ -37,6 +46,53 @@ async def test_the_admin_signs_in_and_holds_every_permission(db: Database, conte
     created, assigned = await outbox_of(db, user.id)
     assert (created["type"], assigned["type"]) == ("user.created", "user.role_assigned")
     assert created["headers"]["actor_type"] == "service"
+
+
+async def test_every_seeded_role_is_made_once_with_what_it_holds(db: Database) -> None:
+    await asyncio.gather(*(bootstrap_of(db).run("", "") for _ in range(3)))
+
+    for seed in SEEDED_ROLES:
+        role = await role_named(db, seed.name)
+        assert (role.description, set(seed.permissions) - set(role.permissions)) == (seed.description, set())
+        if seed.name != ADMIN:
+            assert role.permissions == list(seed.permissions)
+        created, *_ = await outbox_of(db, role.id)
+        [record] = created["records"]
+        assert (created["type"], record["action"], record["audit"]) == ("role.created", "role.created", True)
+        told = {"name": seed.name, "description": seed.description, "permissions": sorted(seed.permissions)}
+        assert record["after"] | {"permissions": sorted(record["after"]["permissions"])} == told
+
+
+async def test_a_role_that_staff_changed_stays_as_they_left_it_and_a_missing_one_is_made(db: Database) -> None:
+    await bootstrap_of(db).run("", "")
+    support, finance = await role_named(db, "support"), await role_named(db, "finance")
+    await db.pool.execute("update roles set description = 'ours' where id = $1", support.id)
+    await db.pool.execute("delete from role_permissions where role_id = $1", support.id)
+    await db.pool.execute("delete from roles where id = $1", finance.id)
+
+    await bootstrap_of(db).run("", "")
+
+    changed, made = await role_named(db, "support"), await role_named(db, "finance")
+    assert (changed.id, changed.description, changed.permissions) == (support.id, "ours", [])
+    assert (made.id != finance.id, made.permissions) == (True, finance.permissions)
+    await db.pool.execute("delete from roles where id = $1", support.id)
+    await bootstrap_of(db).run("", "")
+    assert (await role_named(db, "support")).permissions == support.permissions
+
+
+async def test_the_admins_get_back_what_was_taken_from_their_role_and_what_is_new(db: Database) -> None:
+    await bootstrap_of(db).run("", "")
+    admin, key = await role_named(db, ADMIN), f"things.{cuid()}"
+    await db.pool.execute("delete from role_permissions where role_id = $1", admin.id)
+    await db.pool.execute("insert into permissions (id, key) values ($1, $2)", cuid(), key)
+
+    await bootstrap_of(db).run("", "")
+
+    again = await role_named(db, ADMIN)
+    assert set(again.permissions) == set(admin.permissions) | {key}
+    *_, last = await outbox_of(db, admin.id)
+    assert last["type"] == "role.permissions_added"
+    assert sorted(last["records"][0]["after"]["permissions"]) == again.permissions
 
 
 async def test_a_second_run_changes_nothing(db: Database) -> None:

@@ -1,20 +1,21 @@
 """Signing keys: made once for all processes, followed by others, readable with the right secret alone."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
 
 from lumi_common.clock import utc_now
 from lumi_common.db.database import Database
+from lumi_common.errors import Unauthenticated
 from lumi_common.principal import Principal
 from lumi_common.rpc.auth import TokenVerifier
 from lumi_identity.domain.signing_key import LEAD, KeyCipher
-from lumi_identity.workflows.keyring import Keyring
 from services.identity.tests.kit import a_keyring
 
 ADA = Principal.user("ada", ["orders.read"], "a session")
+GUEST = Principal("guest", "somebody", "somebody")
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,38 @@ async def test_a_key_is_published_before_it_signs_and_after_it_has_signed(db: Da
     assert await verifier.verify(old) == ADA
 
 
+async def test_a_guests_token_is_verified_as_long_as_it_lives_however_many_keys_came_since(db: Database) -> None:
+    now = utc_now()
+    keyring = a_keyring(db, clock=lambda: now, life=timedelta(days=1))
+    await keyring.refresh()
+    now += timedelta(days=1)  # the last day of the key
+    token, expires = keyring.sign(GUEST)
+    assert expires == int(now.timestamp()) + 30 * 24 * 3600
+
+    async def verified() -> Principal:
+        return await TokenVerifier(keyring.jwks, clock=lambda: now.timestamp()).verify(token)
+
+    for _ in range(30):
+        await keyring.refresh()
+        assert await verified() == GUEST
+        now += timedelta(days=1)
+    with pytest.raises(Unauthenticated, match="TOKEN_EXPIRED"):
+        await verified()
+
+
+async def test_no_token_outlives_the_key_that_signed_it(db: Database) -> None:
+    now = utc_now()
+    await a_keyring(db, clock=lambda: now, life=timedelta(days=1), guest_ttl=600).refresh()
+    now += timedelta(days=1)
+
+    keyring = a_keyring(db, clock=lambda: now, life=timedelta(days=1))
+    await keyring.refresh()
+    _, expires = keyring.sign(GUEST)
+
+    [first, _] = [row["retire_at"] for row in await db.pool.fetch("select retire_at from signing_keys order by kid")]
+    assert timedelta(0) <= first - datetime.fromtimestamp(expires, UTC) < timedelta(seconds=2)
+
+
 async def test_the_private_half_is_not_in_the_table_and_not_in_the_key_set(db: Database) -> None:
     keyring = a_keyring(db)
     await keyring.refresh()
@@ -67,9 +100,7 @@ async def test_the_private_half_is_not_in_the_table_and_not_in_the_key_set(db: D
 
 async def test_another_encryption_key_is_told_of_at_the_start(db: Database) -> None:
     await a_keyring(db).refresh()
-    stranger = Keyring(
-        db, KeyCipher(b"other"), utc_now, ttl=600, life=timedelta(days=90), issuer="lumi", audience="lumi"
-    )
+    stranger = a_keyring(db, cipher=KeyCipher(b"other"))
 
     with pytest.raises(ValueError, match="another key"):
         await stranger.refresh()

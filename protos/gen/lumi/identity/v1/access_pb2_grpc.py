@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class AccessServiceStub:
     """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given: a change counts
-    from the next refresh on.
+    from the next refresh on. Every deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance`
+    and `admin`; a user without any is a customer all the same.
     """
 
     def __init__(self, channel):
@@ -70,7 +71,8 @@ class AccessServiceStub:
 
 class AccessServiceServicer:
     """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given: a change counts
-    from the next refresh on.
+    from the next refresh on. Every deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance`
+    and `admin`; a user without any is a customer all the same.
     """
 
     def GetRole(self, request, context):
@@ -165,7 +167,8 @@ def add_AccessServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
     """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given: a change counts
-    from the next refresh on.
+    from the next refresh on. Every deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance`
+    and `admin`; a user without any is a customer all the same.
     """
 
     @staticmethod

@@ -94,7 +94,8 @@ class AddressServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateAddress(self, request, context):
-        """Adds an address to the caller's book; the first one is their default.
+        """Adds an address to the caller's book. It becomes their default if `make_default` says so, and where they have none:
+        the first one does.
         FAILED_PRECONDITION TOO_MANY_ADDRESSES when the book is full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -111,8 +112,8 @@ class AddressServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAddress(self, request, context):
-        """Removes an address for good; orders placed keep the address they were placed with. When it was the default there
-        is none until another is made it.
+        """Removes an address for good; orders placed keep the address they were placed with. When it was the default no other
+        takes its place: there is none until one is made it, or added.
         NOT_FOUND when they have no such address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -57,6 +57,11 @@ class AuthServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignOutRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.CreateGuestSession = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/CreateGuestSession',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.CreateGuestSessionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.GuestSession.FromString,
+                _registered_method=True)
         self.GetJwks = channel.unary_unary(
                 '/lumi.identity.v1.AuthService/GetJwks',
                 request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.GetJwksRequest.SerializeToString,
@@ -103,6 +108,14 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateGuestSession(self, request, context):
+        """Starts a guest's session: a token for carts and orders without an account. Nothing is kept of it here, so it lives
+        until it expires and cannot be refreshed; whoever loses the token loses what was the guest's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJwks(self, request, context):
         """The public keys that access tokens are signed with, as a JSON Web Key Set: the present ones, the next one, and
         those retired whose tokens may still live.
@@ -133,6 +146,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.SignOut,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignOutRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'CreateGuestSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGuestSession,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.CreateGuestSessionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.GuestSession.SerializeToString,
             ),
             'GetJwks': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJwks,
@@ -249,6 +267,33 @@ class AuthService:
             '/lumi.identity.v1.AuthService/SignOut',
             lumi_dot_identity_dot_v1_dot_auth__pb2.SignOutRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateGuestSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/CreateGuestSession',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.CreateGuestSessionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_auth__pb2.GuestSession.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,8 +1,11 @@
 """AuthService: accounts, sessions and the keys that verify their tokens."""
 
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.timestamp_pb2 import Timestamp
 from lumi.identity.v1.auth_pb2 import (
+    CreateGuestSessionRequest,
     GetJwksRequest,
+    GuestSession,
     Jwks,
     RefreshTokenRequest,
     RefreshTokenResponse,
@@ -15,7 +18,9 @@ from lumi.identity.v1.auth_pb2_grpc import AuthServiceServicer
 from lumi.identity.v1.user_pb2 import User
 
 from lumi_common.context import Context
+from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_common.principal import Principal
 from lumi_identity.api import convert
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.keyring import Keyring
@@ -53,6 +58,11 @@ class AuthService(AuthServiceServicer):
                 command.answer = Empty()
         answer: Empty = command.answer
         return answer
+
+    async def CreateGuestSession(self, request: CreateGuestSessionRequest, context: Context) -> GuestSession:
+        id = cuid()
+        token, expires = self._keyring.sign(Principal("guest", id, session_id=id))
+        return GuestSession(session_id=id, access_token=token, expire_time=Timestamp(seconds=expires))
 
     async def GetJwks(self, request: GetJwksRequest, context: Context) -> Jwks:
         return convert.jwks_to_proto(await self._keyring.jwks())

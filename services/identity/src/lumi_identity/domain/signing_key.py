@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 # A new key is published for two lives of the caches of key sets before it signs, so that everybody knows it then.
 CACHE_LIFE = timedelta(seconds=60)
 LEAD = 2 * CACHE_LIFE
-# An old key stays published while a successor is made late and the last tokens that it signed run out.
+# A successor may be made this late, and the old key signs meanwhile.
 OVERLAP = timedelta(days=1)
 # The very first key begins in the past, for processes whose clocks are behind that of the one who made it.
 _SKEW = timedelta(minutes=1)
@@ -51,6 +51,11 @@ def next_begins(keys: Iterable[SigningKey], now: datetime, life: timedelta) -> d
         return now - _SKEW
     youngest = max(key.not_before for key in known)
     return now + LEAD if now >= youngest + life else None
+
+
+def retires(begins: datetime, life: timedelta, longest: timedelta) -> datetime:
+    """When a key is no longer published: late enough for the last token that it signed, of the `longest` life."""
+    return begins + life + OVERLAP + longest
 
 
 class KeyCipher:

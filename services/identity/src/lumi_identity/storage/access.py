@@ -1,15 +1,29 @@
 """Roles and permissions, and who holds them."""
 
-from sqlalchemy import Select, Text, bindparam, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from lumi_common.cuid import cuid
 from lumi_common.db.database import Executor, Row
 from lumi_common.db.page import Listing
 from lumi_common.db.record import Change, recorded
 from lumi_common.db.repository import Repository, live
 from lumi_common.db.statement import Statement
 from lumi_common.errors import NotFound, Reason
-from lumi_identity.domain.role import Holdings, Permission, Role
+from lumi_identity.domain.role import Holdings, Permission, Role, SeededRole
 from lumi_identity.domain.user import UserStatus
 from lumi_identity.storage.grants import permission_keys
 from lumi_identity.storage.tables import (
@@ -100,20 +114,41 @@ _UNASSIGN = recorded(
     root=_unassigned,
 )
 
+
+def _filled(role_id: ColumnElement[str]) -> CTE:
+    """The links of a role with the permissions of these `keys`, written."""
+    chosen = permissions.c.key == func.any(bindparam("keys", type_=ARRAY(Text)))
+    return (
+        insert(role_permissions)
+        .from_select(["role_id", "permission_id"], select(role_id, permissions.c.id).where(chosen))
+        .returning(role_permissions.c.role_id, role_permissions.c.permission_id)
+        .cte("filled")
+    )
+
+
+# Its permissions come with the role, by one statement and as one change.
+_made = ROLE.change(
+    insert(roles).values({name: bindparam(name, type_=roles.c[name].type) for name in ("id", "name", "description")}),
+    "role.created",
+    name="made",
+)
+_made_with = _filled(_made.cte.c.id)
+_keys_made_with = (
+    select(func.coalesce(func.jsonb_agg(permissions.c.key, type_=JSONB), literal_column("'[]'::jsonb")))
+    .select_from(_made_with.join(permissions, permissions.c.id == _made_with.c.permission_id))
+    .scalar_subquery()
+)
+_told_of_role = select(
+    func.jsonb_set(_made.cte.c.record, literal_column("'{after,permissions}'"), _keys_made_with, type_=JSONB).label(
+        "record"
+    )
+).cte("told_once")
+_MAKE_ROLE = recorded(common, Change(ROLE, _told_of_role, _made.action), root=_made)
+
 _widened = ROLE.change(
     update(roles).where(roles.c.id == _ROLE_ID).values(updated_at=func.now()), "role.permissions_added", name="widened"
 )
-_granted = (
-    insert(role_permissions)
-    .from_select(
-        ["role_id", "permission_id"],
-        select(_widened.cte.c.id, permissions.c.id).where(
-            permissions.c.key == func.any(bindparam("keys", type_=ARRAY(Text)))
-        ),
-    )
-    .returning(role_permissions.c.role_id, role_permissions.c.permission_id)
-    .cte("granted")
-)
+_granted = _filled(_widened.cte.c.id)
 # However many permissions came, it is one change of one role.
 _told = (
     select(
@@ -159,6 +194,12 @@ class RoleRepository(Repository[Role]):
         """The role of this name, or None."""
         row = await self._on.fetchrow(_FIND_ROLE, name=name)
         return None if row is None else role(row)
+
+    async def make(self, seed: SeededRole) -> str:
+        """Write a role that is not there, with its permissions; its id."""
+        id, keys = cuid(), list(seed.permissions)
+        await self._on.fetchrow(_MAKE_ROLE, id=id, name=seed.name, description=seed.description, keys=keys)
+        return id
 
     async def is_held(self, role_id: str, user_id: str) -> bool:
         """Whether the user holds the role."""

@@ -177,6 +177,41 @@ addresses = Table(
     Index("addresses_one_default_key", "user_id", unique=True, postgresql_where=literal_column("is_default")),
 )
 
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    id_column(),
+    Column("user_id", identifier, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("code_hash", Text, nullable=False),
+    Column("used_at", timestamp),
+    *stamps(),
+)
+
+one_time_tokens = Table(
+    "one_time_tokens",
+    metadata,
+    id_column(),
+    Column("user_id", identifier, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("purpose", Text, nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True),
+    Column("expires_at", timestamp, nullable=False),
+    Column("used_at", timestamp),
+    *stamps(),
+)
+
+# What is sent is deleted: the only place that keeps an address and a message together.
+mails = Table(
+    "mails",
+    metadata,
+    id_column(),
+    Column("recipient", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", timestamp, nullable=False, index=True),
+    *stamps(),
+)
+
 # Failed sign-ins are counted beside the aggregate: each has a security event, and the count follows from those.
 USER = Aggregate(
     "User",

@@ -1,4 +1,4 @@
-"""What a new deployment needs before anybody can sign in: permissions, the admin role, the admin.
+"""What a new deployment needs before anybody can sign in: permissions, the roles to begin with, the admin.
 
 Each step looks first and writes what is missing: run again it changes nothing.
 """
@@ -15,7 +15,7 @@ from lumi_common.db.database import Database, Transaction
 from lumi_identity.domain.password_policy import check_password
 from lumi_identity.domain.passwords import Passwords
 from lumi_identity.domain.permissions import PERMISSIONS
-from lumi_identity.domain.role import ADMIN, Permission, Role
+from lumi_identity.domain.role import ADMIN, SEEDED_ROLES, Permission
 from lumi_identity.domain.user import User, normalised_email
 from lumi_identity.storage import sessions, users
 from lumi_identity.storage.access import PermissionRepository, RoleRepository, all_permissions
@@ -34,10 +34,13 @@ class Bootstrap:
         self._context = Context.system("identity.bootstrap")
 
     async def run(self, email: str, password: str) -> None:
-        """Permissions, the admin role that holds all of them, and the admin, whose password becomes this one."""
+        """Permissions, the roles that are missing, and the admin, whose password becomes this one.
+
+        A role that is there stays as staff have made it, but for the admins', which holds every permission.
+        """
         await self._permissions()
-        role_id = await self._role()
-        await self._role_permissions(role_id)
+        role_id = await self._roles()
+        await self._everything_to(role_id)
         if email:
             await self._admin(role_id, normalised_email(email), password)
 
@@ -53,17 +56,17 @@ class Bootstrap:
                     there.description = description
                     await repository.save(there, "permission.updated")
 
-    async def _role(self) -> str:
+    async def _roles(self) -> str:
+        """Make those that are missing; the id of the admins'."""
+        ids: dict[str, str] = {}
         async with self._step() as tx:
             repository = RoleRepository(tx)
-            role = await repository.find_by_name(ADMIN)
-            if role is None:
-                now = self._clock()
-                made = Role(cuid(), ADMIN, "May do everything.", now, now)
-                role = await repository.insert(made, "role.created")
-        return role.id
+            for seed in SEEDED_ROLES:
+                there = await repository.find_by_name(seed.name)
+                ids[seed.name] = await repository.make(seed) if there is None else there.id
+        return ids[ADMIN]
 
-    async def _role_permissions(self, role_id: str) -> None:
+    async def _everything_to(self, role_id: str) -> None:
         async with self._step() as tx:
             repository = RoleRepository(tx)
             role = await repository.lock_with_permissions(role_id)

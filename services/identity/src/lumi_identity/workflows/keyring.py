@@ -21,8 +21,8 @@ from lumi_identity.storage.locks import one_at_a_time
 class Keyring:
     """Signs access tokens and publishes the keys that verify them.
 
-    `ttl` is a token's life in seconds, `life` how long one key signs. Every process reads the table once in a
-    cache life, so that all know a key long before it signs.
+    `ttl` and `guest_ttl` are the lives of a user's and a guest's token in seconds, `life` how long one key signs.
+    Every process reads the table once in a cache life, so that all know a key long before it signs.
     """
 
     def __init__(
@@ -32,12 +32,13 @@ class Keyring:
         clock: Clock,
         *,
         ttl: int,
+        guest_ttl: int,
         life: timedelta,
         issuer: str,
         audience: str,
     ) -> None:
         self._database, self._cipher, self._clock, self._life = database, cipher, clock, life
-        self._ttl, self._issuer, self._audience = ttl, issuer, audience
+        self._ttl, self._guest_ttl, self._issuer, self._audience = ttl, guest_ttl, issuer, audience
         self._keys: list[SigningKey] = []
         self._open = lru_cache(maxsize=8)(cipher.open)
 
@@ -58,10 +59,13 @@ class Keyring:
                 self._keys = await keys.published(tx)
 
     def sign(self, principal: Principal) -> tuple[str, int]:
-        """An access token, and its expiry in Unix seconds."""
+        """An access token, and its expiry in Unix seconds: that of its key at the latest."""
         key, private_key = self._signing_key()
-        signer = TokenSigner(private_key, key.kid, self._ttl, self._issuer, self._audience)
-        return signer.sign(principal, now=self._clock().timestamp())
+        now = self._clock()
+        ttl = self._guest_ttl if principal.kind == "guest" else self._ttl
+        left = int((key.retire_at - now).total_seconds())  # less only of a key from when tokens lived shorter
+        signer = TokenSigner(private_key, key.kid, min(ttl, left), self._issuer, self._audience)
+        return signer.sign(principal, now=now.timestamp())
 
     async def jwks(self) -> Jwks:
         """The key set: every key that signs, has signed, or is about to."""
@@ -84,5 +88,5 @@ class Keyring:
             public_jwk=public_jwk(key.public_key(), kid),
             private_key=self._cipher.seal(key, kid),
             not_before=begins,
-            retire_at=begins + self._life + signing_key.OVERLAP,
+            retire_at=signing_key.retires(begins, self._life, timedelta(seconds=max(self._ttl, self._guest_ttl))),
         )
