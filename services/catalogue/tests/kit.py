@@ -1,5 +1,6 @@
 """What tests of the catalogue's storage stand on: products and stock made by the code under test."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,13 +12,14 @@ from lumi_catalogue.api import convert
 from lumi_catalogue.domain.product import InventoryPolicy, Product, ProductStatus
 from lumi_catalogue.domain.reservation import Line
 from lumi_catalogue.domain.variant import Variant
-from lumi_catalogue.storage import inventories, variants
+from lumi_catalogue.storage import endings, inventories, variants
 from lumi_catalogue.storage.products import ProductRepository
 from lumi_catalogue.workflows.reservation import Asked, Reservations
 from lumi_common.clock import utc_now
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from tests.kit.waiting import until
 
 STAFF = Context.system("a test")
 
@@ -59,7 +61,7 @@ class Shelf:
     async def put(self, units: int = 0, **facts: Any) -> str:
         """A new variant of a new ACTIVE product with so many units; facts are the product's."""
         product = await ProductRepository(self._db.on(STAFF)).insert(a_product(**facts), "product.created")
-        variant = a_variant(product)
+        variant = a_variant(product, is_primary=True)
         async with self._db.transaction(STAFF) as tx:
             await variants.create(tx, variant)
             if units:
@@ -84,6 +86,33 @@ class Shelf:
             "select delta, reason from stock_movements where product_variant_id = $1 order by created_at", variant_id
         )
         return [(row["delta"], row["reason"]) for row in rows]
+
+
+async def outcomes(*calls: Any) -> list[Any]:
+    """Everybody at once: answers and refusals."""
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def commit(db: Database, order_id: str) -> None:
+    await endings.commit(db.on(STAFF), order_id)
+
+
+async def release(db: Database, order_id: str) -> None:
+    async with db.transaction(STAFF) as tx:
+        await endings.release(tx, order_id)
+
+
+async def until_somebody_waits(db: Database) -> None:
+    """For a lock, as whoever comes second does."""
+
+    async def waits() -> bool:
+        waiting: bool = await db.pool.fetchval(
+            "select exists(select from pg_stat_activity"
+            " where wait_event_type = 'Lock' and datname = current_database())"
+        )
+        return waiting
+
+    await until(waits, "somebody waits for a lock")
 
 
 def a_desk(db: Database, *, hold: timedelta = timedelta(minutes=15)) -> Reservations[ReserveStockResponse]:

@@ -1,5 +1,6 @@
 """Which rows of an import are taken, and what they come to."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.domain.importing import Known, Plan, ProductRow, VariantRow
 from lumi_catalogue.domain.price import Price
-from lumi_catalogue.domain.product import Product, ProductStatus
+from lumi_catalogue.domain.product import InventoryPolicy, Product, ProductStatus
 from lumi_catalogue.domain.variant import Variant
 from lumi_common.errors import LumiError
 from services.catalogue.tests.kit import a_product, a_variant
@@ -26,8 +27,10 @@ def row(slug: str = "soup", **facts: Any) -> ProductRow:
     return ProductRow(**given | facts)
 
 
-def plan(products: list[Product] | None = None, variants: list[Variant] | None = None) -> Plan:
-    return Plan(Known(products or [], variants or [], {"soups": "c-soups", "tins": "c-tins"}))
+def plan(
+    products: list[Product] | None = None, variants: list[Variant] | None = None, backordered: Collection[str] = ()
+) -> Plan:
+    return Plan(Known(products or [], variants or [], {"soups": "c-soups", "tins": "c-tins"}, backordered))
 
 
 def refusal(plan: Plan, row: ProductRow) -> tuple[str, str | None]:
@@ -87,6 +90,14 @@ def test_a_product_is_found_by_its_sku_and_renamed() -> None:
     taken = plan([product]).take(row("tomato-soup", sku="S1"))
 
     assert taken.product_id == product.id and taken.is_changed
+
+
+def test_a_product_that_owes_units_goes_on_selling_below_zero() -> None:
+    product = a_product(slug="soup", status="DRAFT", inventory_policy=InventoryPolicy.CONTINUE)
+    plan_ = plan([product], backordered={product.id})
+
+    assert refusal(plan_, row()) == (Reason.STOCK_BACKORDERED, "inventory_policy")
+    assert plan_.take(row(title="Soup", inventory_policy=InventoryPolicy.CONTINUE)).is_changed
 
 
 def test_a_second_row_of_one_product_is_refused() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lumi_catalogue.domain.errors import Reason
+from lumi_catalogue.domain.inventory import MOST
 from lumi_catalogue.domain.offer import Offer
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
 from lumi_catalogue.domain.reservation import (
@@ -14,8 +15,8 @@ from lumi_catalogue.domain.reservation import (
     ReservationState,
     Stock,
     check_committed,
+    check_known,
     check_lines,
-    check_released,
 )
 from lumi_common.clock import utc_now
 from lumi_common.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -56,6 +57,26 @@ def test_all_lines_or_none() -> None:
         stock.reserve("order", [Line("a", 1), Line("b", 1)], NOW)
 
     assert stock.taken == {}
+
+
+@pytest.mark.parametrize("policy", [InventoryPolicy.TRACK, InventoryPolicy.DENY])
+def test_what_is_not_there_is_not_sold(policy: InventoryPolicy) -> None:
+    stock = Stock([offer("a", 1, policy=policy)])
+
+    stock.reserve("first", [Line("a", 1)], NOW)
+    with pytest.raises(FailedPrecondition, match=Reason.INSUFFICIENT_STOCK) as refusal:
+        stock.reserve("second", [Line("a", 1)], NOW)
+
+    assert refusal.value.facts["available"] == 0
+
+
+def test_a_backordered_variant_sells_on_as_far_as_can_be_counted() -> None:
+    stock = Stock([offer("a", 5 - MOST, policy=InventoryPolicy.CONTINUE)])
+
+    with pytest.raises(FailedPrecondition, match=Reason.INSUFFICIENT_STOCK) as refusal:
+        stock.reserve("order", [Line("a", 6)], NOW)
+
+    assert refusal.value.facts["available"] == 5
 
 
 def test_a_backordered_variant_sells_on_below_zero() -> None:
@@ -127,8 +148,7 @@ def test_only_what_was_held_is_sold() -> None:
         check_committed("order", [held("a", 1, ReservationState.EXPIRED)])
 
 
-def test_what_was_sold_is_not_given_back() -> None:
-    check_released("order", [])
-    check_released("order", [held("a", 1, ReservationState.EXPIRED)])
-    with pytest.raises(FailedPrecondition):
-        check_released("order", [held("a", 1, ReservationState.COMMITTED)])
+def test_a_paid_order_must_have_held_something() -> None:
+    check_known("order", [held("a", 1, ReservationState.RELEASED)])
+    with pytest.raises(NotFound):
+        check_known("order", [])

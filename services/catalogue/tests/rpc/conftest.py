@@ -1,6 +1,8 @@
 """The catalogue's clients in the shop: its staff, the orders service, and anybody."""
 
+from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from google.type.money_pb2 import Money
@@ -13,6 +15,7 @@ from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
 
 from lumi_common.cuid import cuid
 from lumi_common.db.database import from_json
+from services.catalogue.tests.invariants import broken
 from tests.kit.client import Client
 from tests.kit.shop import Shop
 
@@ -85,6 +88,22 @@ def usd(cents: int) -> Money:
     return Money(currency_code="USD", units=cents // 100, nanos=cents % 100 * 10_000_000)
 
 
+def reserving(*lines: tuple[str, int], order_id: str = "") -> inventory_pb2.ReserveStockRequest:
+    return inventory_pb2.ReserveStockRequest(
+        order_id=order_id or cuid(),
+        lines=[inventory_pb2.StockLine(product_variant_id=id, quantity=quantity) for id, quantity in lines],
+        request_id=str(uuid4()),
+    )
+
+
+def committing(order_id: str) -> inventory_pb2.CommitReservationRequest:
+    return inventory_pb2.CommitReservationRequest(order_id=order_id, request_id=str(uuid4()))
+
+
+def releasing(order_id: str) -> inventory_pb2.ReleaseReservationRequest:
+    return inventory_pb2.ReleaseReservationRequest(order_id=order_id, request_id=str(uuid4()))
+
+
 class Outbox:
     """What the catalogue told, read from its outbox."""
 
@@ -121,5 +140,8 @@ async def outbox(shop: Shop) -> Outbox:
 
 
 @pytest.fixture
-async def orders(shop: Shop) -> Client:
-    return shop.internal(InventoryServiceStub, service="orders")
+async def orders(shop: Shop) -> AsyncIterator[Client]:
+    """What orders may do with stock; whatever became of it, the invariants hold."""
+    yield shop.internal(InventoryServiceStub, service="orders")
+    async with shop.database("catalogue") as database:
+        assert await broken(database) == {}

@@ -9,7 +9,8 @@ from lumi.catalogue.v1 import product_pb2, transfer_pb2, variant_pb2
 
 from lumi_common.cuid import cuid
 from lumi_common.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
-from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, usd
+from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, reserving, usd
+from tests.kit.client import Client
 from tests.kit.shop import Shop
 
 ACTIVE = product_pb2.PRODUCT_STATUS_ACTIVE
@@ -178,6 +179,26 @@ async def test_bad_rows_are_listed_and_the_rest_goes_in(staff: Catalogue) -> Non
     assert await product_of(staff, rows[-1])
     with pytest.raises(NotFound):
         await product_of(staff, rows[6])
+
+
+async def test_a_product_that_owes_units_keeps_its_policy_until_they_are_there(
+    staff: Catalogue, orders: Client
+) -> None:
+    given = row(status=ACTIVE, inventory_policy=product_pb2.INVENTORY_POLICY_CONTINUE)
+    await staff.bring_in(given)
+    [variant] = await variants_of(staff, given)
+    await orders.ReserveStock(reserving((variant.id, 9)))
+    given.inventory_policy = product_pb2.INVENTORY_POLICY_UNSPECIFIED
+
+    dry = await staff.bring_in(given, dry_run=True)
+    real = await staff.bring_in(given)
+    await staff.adjust(variant.id, 2)
+    covered = await staff.bring_in(given)
+
+    assert dry == real and real.rows_taken == 0
+    assert [(error.field, error.reason) for error in real.errors] == [("inventory_policy", "STOCK_BACKORDERED")]
+    assert covered.products_updated == 1
+    assert (await product_of(staff, given)).inventory_policy == product_pb2.INVENTORY_POLICY_TRACK
 
 
 async def test_rows_without_a_line_are_told_by_their_place(staff: Catalogue) -> None:

@@ -10,17 +10,9 @@ from lumi.catalogue.v1 import product_pb2
 
 from lumi_common.cuid import cuid
 from lumi_common.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
-from services.catalogue.tests.rpc.conftest import Catalogue, Outbox
+from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, reserving
 from tests.kit.client import Client
 from tests.kit.shop import Shop
-
-
-def reserving(variant_id: str, quantity: int, order_id: str = "") -> pb.ReserveStockRequest:
-    return pb.ReserveStockRequest(
-        order_id=order_id or cuid(),
-        lines=[pb.StockLine(product_variant_id=variant_id, quantity=quantity)],
-        request_id=str(uuid4()),
-    )
 
 
 def counting(variant_id: str, on_hand: int, **facts: Any) -> pb.SetInventoryRequest:
@@ -58,7 +50,7 @@ async def test_the_movements_add_up_to_what_is_on_hand(staff: Catalogue, shop: S
 
 async def test_what_is_reserved_is_not_taken_away(staff: Catalogue, orders: Client) -> None:
     variant = await staff.on_sale(5)
-    await orders.ReserveStock(reserving(variant.id, 3))
+    await orders.ReserveStock(reserving((variant.id, 3)))
 
     with pytest.raises(FailedPrecondition, match="INSUFFICIENT_STOCK"):
         await staff.adjust(variant.id, -3)
@@ -70,7 +62,7 @@ async def test_what_is_reserved_is_not_taken_away(staff: Catalogue, orders: Clie
 
 async def test_backorders_may(staff: Catalogue, orders: Client) -> None:
     variant = await staff.on_sale(1, inventory_policy=product_pb2.INVENTORY_POLICY_CONTINUE)
-    await orders.ReserveStock(reserving(variant.id, 3))
+    await orders.ReserveStock(reserving((variant.id, 3)))
 
     assert (await staff.adjust(variant.id, -1)).quantity_available == -3
 
@@ -80,7 +72,7 @@ async def test_a_count_of_old_shelves_is_refused_and_a_reservation_does_not_make
 ) -> None:
     variant = await staff.on_sale(5)
     etag = (await staff.stock(variant.id)).etag
-    await orders.ReserveStock(reserving(variant.id, 1))
+    await orders.ReserveStock(reserving((variant.id, 1)))
 
     await staff.inventories.SetInventory(counting(variant.id, 4, etag=etag))
     with pytest.raises(Aborted, match="ETAG_MISMATCH"):

@@ -1,9 +1,6 @@
-"""What the orders service may do with stock, and what becomes of it when orders says nothing."""
+"""What the orders service may do with stock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from time import monotonic
-from uuid import uuid4
 
 import pytest
 from lumi.catalogue.v1 import inventory_pb2 as pb
@@ -11,39 +8,11 @@ from lumi.catalogue.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from lumi_common.cuid import cuid
 from lumi_common.errors import FailedPrecondition, InvalidArgument, LumiError, NotFound
-from services.catalogue.tests.rpc.conftest import Catalogue, usd
+from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, committing, releasing, reserving, usd
 from tests.kit.client import Client
 from tests.kit.shop import Shop
 
-HELD, COMMITTED, RELEASED, EXPIRED = (
-    pb.STOCK_RESERVATION_STATE_HELD,
-    pb.STOCK_RESERVATION_STATE_COMMITTED,
-    pb.STOCK_RESERVATION_STATE_RELEASED,
-    pb.STOCK_RESERVATION_STATE_EXPIRED,
-)
-
-
-def reserving(*lines: tuple[str, int], order_id: str = "") -> pb.ReserveStockRequest:
-    return pb.ReserveStockRequest(
-        order_id=order_id or cuid(),
-        lines=[pb.StockLine(product_variant_id=id, quantity=quantity) for id, quantity in lines],
-        request_id=str(uuid4()),
-    )
-
-
-def committing(order_id: str) -> pb.CommitReservationRequest:
-    return pb.CommitReservationRequest(order_id=order_id, request_id=str(uuid4()))
-
-
-def releasing(order_id: str) -> pb.ReleaseReservationRequest:
-    return pb.ReleaseReservationRequest(order_id=order_id, request_id=str(uuid4()))
-
-
-async def eventually(look: Callable[[], Awaitable[bool]], *, seconds: float = 15) -> None:
-    end = monotonic() + seconds
-    while not await look():
-        assert monotonic() < end, "it never came to pass"
-        await asyncio.sleep(0.05)
+COMMITTED, RELEASED = pb.STOCK_RESERVATION_STATE_COMMITTED, pb.STOCK_RESERVATION_STATE_RELEASED
 
 
 async def test_the_answer_has_what_the_order_freezes_and_a_repeat_the_same(staff: Catalogue, orders: Client) -> None:
@@ -110,8 +79,6 @@ async def test_what_is_sold_is_gone(staff: Catalogue, orders: Client) -> None:
     assert first == again and [line.state for line in first.lines] == [COMMITTED]
     stock = await staff.stock(variant.id)
     assert (stock.quantity_on_hand, stock.quantity_reserved, stock.quantity_available) == (3, 0, 3)
-    with pytest.raises(FailedPrecondition, match="RESERVATION_CLOSED"):
-        await orders.ReleaseReservation(releasing(request.order_id))
 
 
 async def test_what_is_released_is_back(staff: Catalogue, orders: Client) -> None:
@@ -126,6 +93,40 @@ async def test_what_is_released_is_back(staff: Catalogue, orders: Client) -> Non
     assert (await staff.stock(variant.id)).quantity_available == 5
     with pytest.raises(FailedPrecondition, match="RESERVATION_CLOSED"):
         await orders.CommitReservation(committing(request.order_id))
+
+
+async def test_what_was_sold_and_is_released_is_on_hand_again(staff: Catalogue, orders: Client, outbox: Outbox) -> None:
+    variant = await staff.on_sale(5)
+    request = reserving((variant.id, 2))
+    await orders.ReserveStock(request)
+    await orders.CommitReservation(committing(request.order_id))
+
+    first = await orders.ReleaseReservation(releasing(request.order_id))
+    again = await orders.ReleaseReservation(releasing(request.order_id))
+    sold = await orders.CommitReservation(committing(request.order_id))
+
+    assert first == again == sold and [line.state for line in first.lines] == [COMMITTED]
+    stock = await staff.stock(variant.id)
+    assert (stock.quantity_on_hand, stock.quantity_reserved, stock.quantity_available) == (5, 0, 5)
+    assert await outbox.actions(stock.id) == ["inventory.created", "inventory.adjusted", "inventory.restocked"]
+    with pytest.raises(FailedPrecondition, match="RESERVATION_CLOSED"):
+        await orders.ReserveStock(reserving((variant.id, 2), order_id=request.order_id))
+
+
+@pytest.mark.parametrize("same", [False, True])
+async def test_of_thirty_releases_at_once_one_puts_it_back(staff: Catalogue, orders: Client, same: bool) -> None:
+    one, two = await staff.on_sale(5), await staff.on_sale(5)
+    request = reserving((two.id, 1), (one.id, 2))
+    await orders.ReserveStock(request)
+    await orders.CommitReservation(committing(request.order_id))
+    release = releasing(request.order_id)
+
+    answers = await asyncio.gather(
+        *(orders.ReleaseReservation(release if same else releasing(request.order_id)) for _ in range(30))
+    )
+
+    assert answers == [answers[0]] * 30
+    assert [(await staff.stock(each.id)).quantity_on_hand for each in (one, two)] == [5, 5]
 
 
 async def test_what_was_never_held_is_not_sold_and_may_be_released(staff: Catalogue, orders: Client) -> None:
@@ -151,65 +152,3 @@ async def test_nobody_but_orders_reserves(staff: Catalogue, shop: Shop) -> None:
         await shop.internal(InventoryServiceStub, service="orders").ReserveStock(request)
 
     assert (outside.value.code, others.value.code) == ("UNIMPLEMENTED", "PERMISSION_DENIED")
-
-
-async def test_a_reservation_past_its_time_without_an_order_expires(
-    staff: Catalogue, orders: Client, shop: Shop
-) -> None:
-    variant = await staff.on_sale(5)
-    request = reserving((variant.id, 2))
-    await orders.ReserveStock(request)
-    async with shop.database("catalogue") as database:
-        await database.execute("update stock_reservations set expires_at = now() where order_id = $1", request.order_id)
-
-    async def is_back() -> bool:
-        return (await staff.stock(variant.id)).quantity_available == 5
-
-    await eventually(is_back)
-    released = await orders.ReleaseReservation(releasing(request.order_id))
-    assert [line.state for line in released.lines] == [EXPIRED]
-
-
-async def test_a_reservation_past_its_time_is_kept_while_its_order_lives(
-    staff: Catalogue, orders: Client, shop: Shop
-) -> None:
-    variant = await staff.on_sale(5)
-    request = reserving((variant.id, 2))
-    await orders.ReserveStock(request)
-    async with shop.database("orders") as database:
-        await database.execute(
-            "insert into orders (id, reference, total_amount, subtotal_amount, tax_amount, discount_amount, currency)"
-            " values ($1, $2, 0, 0, 0, 0, 'USD')",
-            request.order_id,
-            request.order_id[-10:].upper(),
-        )
-    async with shop.database("catalogue") as database:
-        await database.execute("update stock_reservations set expires_at = now() where order_id = $1", request.order_id)
-
-        async def is_extended() -> bool:
-            later: bool = await database.fetchval(
-                "select expires_at > now() + interval '1 minute' from stock_reservations where order_id = $1",
-                request.order_id,
-            )
-            return later
-
-        await eventually(is_extended)
-    assert (await staff.stock(variant.id)).quantity_reserved == 2
-
-
-async def test_a_paid_order_is_heard_of_and_sold(staff: Catalogue, orders: Client, shop: Shop) -> None:
-    variant = await staff.on_sale(5)
-    request = reserving((variant.id, 2))
-    await orders.ReserveStock(request)
-    async with shop.database("orders") as database:
-        await database.execute(
-            "insert into outbox_events (aggregate, aggregate_id, version, type, records, headers)"
-            " values ('Order', $1, 2, 'order.paid', '[]', '{}')",
-            request.order_id,
-        )
-
-    async def is_sold() -> bool:
-        return (await staff.stock(variant.id)).quantity_on_hand == 3
-
-    await eventually(is_sold)
-    assert (await staff.stock(variant.id)).quantity_reserved == 0

@@ -7,9 +7,16 @@ from lumi.catalogue.v1 import product_pb2, variant_pb2
 from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
 
 from lumi_common.cuid import cuid
-from lumi_common.errors import AlreadyExists, InvalidArgument, LumiError, NotFound
-from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, usd
+from lumi_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, LumiError, NotFound
+from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, reserving, usd
+from tests.kit.client import Client
 from tests.kit.shop import Shop
+
+TRACK, DENY, CONTINUE = (
+    product_pb2.INVENTORY_POLICY_TRACK,
+    product_pb2.INVENTORY_POLICY_DENY,
+    product_pb2.INVENTORY_POLICY_CONTINUE,
+)
 
 
 async def primaries(staff: Catalogue, product_id: str) -> list[str]:
@@ -88,6 +95,31 @@ async def test_a_cart_learns_price_and_stock_of_what_is_there(staff: Catalogue, 
     ]
     assert answer.variants[1].price == usd(199) and answer.variants[1].product_title == "Soup"
     assert answer.variants[1].product_status == product_pb2.PRODUCT_STATUS_ACTIVE
+
+
+@pytest.mark.parametrize(("policy", "units", "left"), [(TRACK, 2, 0), (DENY, 2, 0), (CONTINUE, 5, -3)])
+async def test_a_cart_learns_by_what_policy_and_how_many_are_left(
+    staff: Catalogue, orders: Client, shop: Shop, policy: product_pb2.InventoryPolicy, units: int, left: int
+) -> None:
+    variant = await staff.on_sale(2, inventory_policy=policy)
+    await orders.ReserveStock(reserving((variant.id, units)))
+
+    answer = await shop.internal(VariantServiceStub, service="orders").ResolveVariants(
+        variant_pb2.ResolveVariantsRequest(ids=[variant.id])
+    )
+
+    [told] = answer.variants
+    assert (told.inventory_policy, told.quantity_available, told.is_sellable) == (policy, left, True)
+
+
+@pytest.mark.parametrize("policy", [TRACK, DENY])
+async def test_an_order_never_gets_more_than_is_left(
+    staff: Catalogue, orders: Client, policy: product_pb2.InventoryPolicy
+) -> None:
+    variant = await staff.on_sale(2, inventory_policy=policy)
+
+    with pytest.raises(FailedPrecondition, match="INSUFFICIENT_STOCK"):
+        await orders.ReserveStock(reserving((variant.id, 3)))
 
 
 async def test_variants_are_resolved_for_services_only(staff: Catalogue, shop: Shop) -> None:

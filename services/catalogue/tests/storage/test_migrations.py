@@ -9,6 +9,7 @@ import pytest
 
 from lumi_catalogue.storage.tables import metadata
 from lumi_common.db import migrate
+from lumi_common.db.references import references
 from lumi_local import testing
 
 FOLDER = Path(__file__).parents[2] / "migrations"
@@ -49,10 +50,11 @@ def test_up_down_up_leaves_the_same_schema() -> None:
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables))
-def test_every_foreign_key_leads_an_index(table: str) -> None:
+def test_every_foreign_key_and_every_reference_across_services_leads_an_index(table: str) -> None:
     described = metadata.tables[table]
     leading = {next(iter(index.columns)).name for index in described.indexes}
     leading |= {next(iter(described.primary_key.columns)).name}
     leading |= {column.name for column in described.c if column.unique}
+    across = {column.name for column, _ in references(metadata) if column.table is described}
 
-    assert {key.parent.name for key in described.foreign_keys} <= leading
+    assert {key.parent.name for key in described.foreign_keys} | across <= leading

@@ -1,9 +1,7 @@
 """Stock is promised once, all of an order's lines or none, however many ask at once."""
 
 import asyncio
-from datetime import timedelta
 from time import monotonic
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -11,22 +9,11 @@ import pytest
 
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
-from lumi_catalogue.storage import endings
 from lumi_common.context import Context
-from lumi_common.cuid import cuid
 from lumi_common.db.database import Database, from_json
 from lumi_common.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
 from lumi_common.principal import Principal
-from services.catalogue.tests.kit import STAFF, Counters, Shelf, a_desk, asking
-
-
-@pytest.fixture
-def shelf(db: Database) -> Shelf:
-    return Shelf(db)
-
-
-async def outcomes(*calls: Any) -> list[Any]:
-    return await asyncio.gather(*calls, return_exceptions=True)
+from services.catalogue.tests.kit import Counters, Shelf, a_desk, asking, commit, outcomes, release
 
 
 async def test_of_fifty_at_once_as_many_get_it_as_there_are(db: Database, shelf: Shelf, context: Context) -> None:
@@ -58,7 +45,7 @@ async def test_orders_that_want_the_same_in_other_words_do_not_block_each_other(
 
     asked = [asking(context, *orders[i % 2]) for i in range(40)]
     await asyncio.gather(*(desks[i % 4].reserve(each) for i, each in enumerate(asked)))
-    ends = [_release, _commit]
+    ends = [release, commit]
     await asyncio.gather(*(ends[i % 2](db, each.order_id) for i, each in enumerate(asked)))
 
     assert await shelf.of(one) == await shelf.of(two) == Counters(on_hand=80, reserved=0, available=80)
@@ -191,111 +178,8 @@ async def test_each_order_has_its_own_event_in_the_name_of_who_asked(db: Databas
         assert not any(record["audit"] for record in row["records"])
 
 
-async def test_what_is_paid_is_sold_once(db: Database, shelf: Shelf, context: Context) -> None:
-    variant = await shelf.put(5)
-    asked = asking(context, (variant, 2))
-    await a_desk(db).reserve(asked)
-
-    done = await asyncio.gather(*(endings.commit(db.on(STAFF), asked.order_id) for _ in range(4)))
-
-    assert sorted(done) == [False, False, False, True]
-    assert await shelf.of(variant) == Counters(on_hand=3, reserved=0, available=3)
-    assert await shelf.movements(variant) == [(5, "delivery"), (-2, "sold")]
-    assert [row["type"] for row in await shelf.outbox(asked.order_id)] == ["stock.reserved", "stock.committed"]
-
-
-async def test_what_is_released_is_back_once(db: Database, shelf: Shelf, context: Context) -> None:
-    variant = await shelf.put(5)
-    asked = asking(context, (variant, 2))
-    await a_desk(db).reserve(asked)
-
-    await asyncio.gather(*(_release(db, asked.order_id) for _ in range(4)))
-
-    assert await shelf.of(variant) == Counters(on_hand=5, reserved=0, available=5)
-    assert [row["type"] for row in await shelf.outbox(asked.order_id)] == ["stock.reserved", "stock.released"]
-
-
-async def test_a_reservation_ends_one_way_only(db: Database, shelf: Shelf, context: Context) -> None:
-    variant = await shelf.put(100)
-    for _ in range(10):
-        asked = asking(context, (variant, 1))
-        await a_desk(db).reserve(asked)
-        await asyncio.gather(_commit(db, asked.order_id), _release(db, asked.order_id), _commit(db, asked.order_id))
-        assert len(await shelf.outbox(asked.order_id)) == 2
-
-    stock = await shelf.of(variant)
-    assert stock.reserved == 0 and stock.on_hand == 100 + sum(
-        delta for delta, _ in (await shelf.movements(variant))[1:]
-    )
-
-
-async def test_an_order_that_was_undone_first_never_holds_anything(
-    db: Database, shelf: Shelf, context: Context
-) -> None:
-    variant, order = await shelf.put(5), cuid()
-    await _release(db, order)
-    await _release(db, order)
-
-    with pytest.raises(FailedPrecondition, match=Reason.RESERVATION_CLOSED) as refusal:
-        await a_desk(db).reserve(asking(context, (variant, 1), order=order))
-
-    assert refusal.value.facts["state"] == "RELEASED"
-    assert (await shelf.of(variant)).reserved == 0
-
-
-async def test_undoing_an_order_while_it_is_reserved_leaves_nothing_held(
-    db: Database, shelf: Shelf, context: Context
-) -> None:
-    variant = await shelf.put(100)
-    for turn in range(30):
-        order = cuid()
-
-        async def undo(order: str = order, turn: int = turn) -> None:
-            await asyncio.sleep(turn / 10_000)
-            await _release(db, order)
-
-        desk = a_desk(db)
-        await outcomes(
-            desk.reserve(asking(context, (variant, 1), order=order)),
-            desk.reserve(asking(context, (variant, 1))),
-            undo(),
-        )
-
-    assert (await shelf.of(variant)).reserved == 30
-
-
-async def test_what_is_past_its_time_is_told_and_expires_once(db: Database, shelf: Shelf, context: Context) -> None:
-    variant, asked = await shelf.put(5), []
-    for _ in range(2):
-        asked.append(asking(context, (variant, 1)))
-        await a_desk(db, hold=timedelta(seconds=-1)).reserve(asked[-1])
-    fresh = asking(context, (variant, 1))
-    await a_desk(db).reserve(fresh)
-    gone, alive = (each.order_id for each in asked)
-    now = await db.pool.fetchval("select now()")
-
-    overdue = await endings.overdue(db, now, 1000)
-    assert {gone, alive} <= set(overdue) and fresh.order_id not in overdue
-
-    await endings.extend(db, [alive], now + timedelta(minutes=1))
-    for order_id in (gone, alive, fresh.order_id, gone):
-        await endings.expire(db.on(STAFF), order_id, now)
-
-    assert await shelf.of(variant) == Counters(on_hand=5, reserved=2, available=3)
-    assert [row["type"] for row in await shelf.outbox(gone)] == ["stock.reserved", "stock.expired"]
-
-
 async def test_counters_that_do_not_add_up_are_refused_by_the_database(db: Database, shelf: Shelf) -> None:
     variant = await shelf.put(5)
 
     with pytest.raises(asyncpg.CheckViolationError):
         await db.pool.execute("update inventories set quantity_available = 6 where product_variant_id = $1", variant)
-
-
-async def _commit(db: Database, order_id: str) -> None:
-    await endings.commit(db.on(STAFF), order_id)
-
-
-async def _release(db: Database, order_id: str) -> None:
-    async with db.transaction(STAFF) as tx:
-        await endings.release(tx, order_id)

@@ -120,8 +120,8 @@ class InventoryServiceServicer:
 
     def ReleaseReservation(self, request, context):
         """Gives back what an order holds, and from then on that order can reserve nothing: a reservation that comes late is
-        RESERVATION_CLOSED. Again, it changes nothing.
-        FAILED_PRECONDITION RESERVATION_CLOSED when it was committed.
+        RESERVATION_CLOSED. What was sold to it is on hand again, and its reservation stays COMMITTED. Again, it changes
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

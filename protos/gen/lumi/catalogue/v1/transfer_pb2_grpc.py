@@ -55,7 +55,8 @@ class TransferServiceServicer:
         stays: variants it does not name, and the stock of variants that were there before. Fields it has are set, empty
         ones too.
         INVALID_ARGUMENT INVALID_REQUEST only for the request as a whole; rows are refused in the answer, with the reasons
-        that CreateProduct and CreateVariant give, and ROW_REPEATED for a second row of one product.
+        that CreateProduct and CreateVariant give, ROW_REPEATED for a second row of one product, and STOCK_BACKORDERED for
+        one that takes CONTINUE from a product of which more is sold than there is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -16,7 +16,7 @@ from lumi.catalogue.v1.inventory_pb2 import (
 from lumi.catalogue.v1.inventory_pb2_grpc import InventoryServiceServicer
 
 from lumi_catalogue.api import convert
-from lumi_catalogue.domain.reservation import Line, check_committed, check_released
+from lumi_catalogue.domain.reservation import Line, check_committed
 from lumi_catalogue.storage import endings, inventories, reservations
 from lumi_catalogue.workflows.reservation import Asked, Reservations
 from lumi_common.context import Context
@@ -76,6 +76,5 @@ class InventoryService(InventoryServiceServicer):
             if command.fresh:
                 await endings.release(command, request.order_id)
                 held = await reservations.of_order(command, request.order_id)
-                check_released(request.order_id, held)
                 command.answer = convert.held_to_proto(request.order_id, held)
         return command.answer

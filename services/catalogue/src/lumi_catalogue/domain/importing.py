@@ -1,6 +1,6 @@
 """Which rows of an import are taken, and what each comes to: decided before anything is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,15 +66,23 @@ class RowRefused(LumiError):
 class Known:
     """What is there of all that the rows name; products are the live ones.
 
-    `variants` has those of the rows' SKUs and the primary ones of the products; `categories` maps slugs to ids.
+    `variants` has those of the rows' SKUs and the primary ones of the products; `categories` maps slugs to ids;
+    `backordered` are products of which more is sold than there is.
     """
 
-    def __init__(self, products: Sequence[Product], variants: Sequence[Variant], categories: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        products: Sequence[Product],
+        variants: Sequence[Variant],
+        categories: Mapping[str, str],
+        backordered: Collection[str] = (),
+    ) -> None:
         self.by_slug = {product.slug: product for product in products}
         self.by_sku = {product.sku: product for product in products if product.sku is not None}
         self.variants = {variant.sku: variant for variant in variants}
         self.primaries = {variant.product_id: variant for variant in variants if variant.is_primary}
         self.categories = categories
+        self.backordered = backordered
 
 
 @dataclass(slots=True)
@@ -130,6 +138,8 @@ class Plan:
             taken = Taken(row, cuid(), status, is_new=True, new_category_ids=category_ids)
         else:
             status = row.status or product.status
+            if product.id in self._known.backordered and row.inventory_policy != InventoryPolicy.CONTINUE:
+                raise RowRefused(Reason.STOCK_BACKORDERED, "more is sold than there is", field="inventory_policy")
             missing = [id for id in category_ids if id not in product.category_ids]
             changed = bool(missing) or _differs(row, status, product)
             taken = Taken(row, product.id, status, False, changed, product.category_ids, missing)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lumi_catalogue.domain.errors import Reason
+from lumi_catalogue.domain.inventory import MOST
 from lumi_catalogue.domain.offer import Offer
 from lumi_common.errors import FailedPrecondition, InvalidArgument, NotFound
 from lumi_common.errors import Reason as CommonReason
@@ -107,8 +108,10 @@ class Stock:
         return offer
 
     def _enough(self, number: int, offer: Offer, quantity: int) -> None:
-        left = max(0, offer.available - self.taken[offer.product_variant_id])
-        if offer.limited and quantity > left:
+        # What sells on below zero does so as far as can be counted.
+        least = 0 if offer.limited else -MOST
+        left = max(0, offer.available - self.taken[offer.product_variant_id] - least)
+        if quantity > left:
             raise FailedPrecondition(
                 Reason.INSUFFICIENT_STOCK,
                 f"{left} left, {quantity} asked for",
@@ -119,19 +122,17 @@ class Stock:
             )
 
 
-def check_committed(order_id: str, held: Sequence[Held]) -> None:
-    """Refuse to call something sold that was never held, or was given back."""
+def check_known(order_id: str, held: Sequence[Held]) -> None:
+    """Refuse to call something sold that was never held."""
     if not held:
         raise NotFound(CommonReason.NOT_FOUND, "the order holds nothing and never did", order_id=order_id)
+
+
+def check_committed(order_id: str, held: Sequence[Held]) -> None:
+    """Refuse to call something sold that was never held, or was given back."""
+    check_known(order_id, held)
     for each in held:
         if each.state != ReservationState.COMMITTED:
-            raise closed(order_id, each.state)
-
-
-def check_released(order_id: str, held: Sequence[Held]) -> None:
-    """Refuse to give back what was sold; what was never held counts as given back."""
-    for each in held:
-        if each.state == ReservationState.COMMITTED:
             raise closed(order_id, each.state)
 
 

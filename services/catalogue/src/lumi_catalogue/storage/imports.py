@@ -1,6 +1,6 @@
 """Imports: what is there of all that the rows name, and the writing of what they come to, in chunks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, Text, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from lumi_catalogue.domain.importing import Known, NewVariant, ProductRow, Taken, VariantRow
-from lumi_catalogue.domain.product import Product
+from lumi_catalogue.domain.product import InventoryPolicy, Product
 from lumi_catalogue.domain.variant import Variant
 from lumi_catalogue.storage.import_statements import CHANGE, CREATE
 from lumi_catalogue.storage.products import READ
-from lumi_catalogue.storage.tables import categories, product_variants, products
+from lumi_catalogue.storage.tables import categories, inventories, product_variants, products
 from lumi_catalogue.storage.variants import VariantRepository
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Executor, to_json
@@ -38,6 +38,13 @@ _VARIANTS = Statement(
         or_(_v.sku == _names("skus"), (_v.product_id == _names("products")) & _v.is_primary)
     )
 )
+_STOCK = (
+    select(_v.product_id, inventories.c.quantity_available)
+    .join_from(inventories, product_variants, _v.id == inventories.c.product_variant_id)
+    .where(_v.product_id == _names("products"))
+    .order_by(inventories.c.product_variant_id)
+)
+_READ_STOCK, _LOCK_STOCK = Statement(_STOCK), Statement(_STOCK.with_for_update(of=inventories))
 _CATEGORIES = Statement(select(categories.c.slug, categories.c.id).where(categories.c.slug == _names("slugs")))
 
 
@@ -60,7 +67,22 @@ async def load(on: Executor, rows: Sequence[ProductRow], *, lock: bool) -> Known
         [_plain(product) for product in there],
         [_plain(Variant(*row)) for row in variants],
         {row["slug"]: row["id"] for row in known},
+        await _backordered(on, rows, there, lock=lock),
     )
+
+
+async def _backordered(
+    on: Executor, rows: Sequence[ProductRow], there: Sequence[Product], *, lock: bool
+) -> Collection[str]:
+    """Of products that may be about to leave CONTINUE, those that sold more than there is.
+
+    With `lock` nobody sells any of theirs until the policy has changed.
+    """
+    selling_on = [product.id for product in there if product.inventory_policy == InventoryPolicy.CONTINUE]
+    if not selling_on or all(row.inventory_policy == InventoryPolicy.CONTINUE for row in rows):
+        return ()
+    stock = await on.fetch(_LOCK_STOCK if lock else _READ_STOCK, products=selling_on)
+    return {row["product_id"] for row in stock if row["quantity_available"] < 0}
 
 
 async def write(on: Executor, rows: Sequence[Taken]) -> None:

@@ -1,14 +1,19 @@
 """The SQL of stock on hand, and of the movements that explain it."""
 
-from sqlalchemy import Integer, Text, bindparam, func, insert, select, update
+from typing import Any
+
+from sqlalchemy import BindParameter, Integer, Text, bindparam, func, insert, literal_column, or_, select, update
 
 from lumi_catalogue.domain.inventory import Inventory
+from lumi_catalogue.storage.offers import SELLS_ON
 from lumi_catalogue.storage.tables import INVENTORY, common, inventories, product_variants, products, stock_movements
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Executor
 from lumi_common.db.record import recorded
 from lumi_common.db.repository import Repository
 from lumi_common.db.statement import Statement
+from lumi_common.errors import Aborted
+from lumi_common.errors import Reason as CommonReason
 
 _i = inventories.c
 _of_variant = _i.product_variant_id == bindparam("id", type_=Text)
@@ -31,13 +36,21 @@ _LOCK = Statement(
 )
 
 
-def _to(name: str) -> object:
+def _to(name: str) -> BindParameter[Any]:
     return bindparam(f"to_{name}", type_=_i[name].type)
 
 
 _saved = INVENTORY.change(
     update(inventories)
-    .where(_i.id == bindparam("id", type_=Text))
+    .where(
+        _i.id == bindparam("id", type_=Text),
+        # As the domain decided, by the policy of this moment.
+        or_(
+            _to("quantity_available") >= literal_column("0"),
+            _to("quantity_on_hand") >= _i.quantity_on_hand,
+            SELLS_ON,
+        ),
+    )
     .values(
         quantity_on_hand=_to("quantity_on_hand"),
         quantity_available=_to("quantity_available"),
@@ -81,7 +94,10 @@ async def lock(on: Executor, variant_id: str) -> tuple[Inventory, str]:
 
 
 async def save(on: Executor, inventory: Inventory, action: str, *, delta: int, reason: str) -> Inventory:
-    """Write locked stock whose on-hand quantity changed by `delta`, with the movement; the row as written."""
+    """Write locked stock whose on-hand quantity changed by `delta`, with the movement; the row as written.
+
+    Raises Aborted when it goes below zero and its product's policy has just ceased to allow that.
+    """
     row = await on.fetchrow(
         _SAVE,
         id=inventory.id,
@@ -93,5 +109,6 @@ async def save(on: Executor, inventory: Inventory, action: str, *, delta: int, r
         delta=delta,
         reason=reason,
     )
-    assert row is not None, "the row is locked"
+    if row is None:
+        raise Aborted(CommonReason.ETAG_MISMATCH, "the policy has just changed: read again", id=inventory.id)
     return InventoryRepository.row(row)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from sqlalchemy import Text, bindparam, select
+from sqlalchemy import Text, bindparam, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from lumi_catalogue.domain.offer import Offer
@@ -36,6 +36,15 @@ OFFERS = (
     .where(_i.product_variant_id == bindparam("ids", type_=ARRAY(Text)).any_())
 )
 _RESOLVE = Statement(OFFERS)
+# Whether the variant of an inventory in the statement around it may be below zero. Asked where it is written: whoever
+# waited for the inventory's lock knows the policy as it was before.
+SELLS_ON = (
+    select(_p.inventory_policy)
+    .join_from(product_variants, products, _p.id == _v.product_id)
+    .where(_v.id == _i.product_variant_id)
+    .correlate(inventories)
+    .scalar_subquery()
+) == literal_column("'CONTINUE'")
 _WIDTH = len(OFFERS.selected_columns)
 
 

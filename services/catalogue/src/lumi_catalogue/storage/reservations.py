@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -23,13 +24,15 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from lumi_catalogue.domain.reservation import Held, Line, ReservationState, Stock
 from lumi_catalogue.storage.fences import not_fenced, orders_locked
-from lumi_catalogue.storage.offers import OFFERS, offer
+from lumi_catalogue.storage.offers import OFFERS, SELLS_ON, offer
 from lumi_catalogue.storage.tables import HOLD, common, in_state, inventories, stock_reservations
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Executor
 from lumi_common.db.record import Change
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import timestamp
+from lumi_common.errors import Aborted
+from lumi_common.errors import Reason as CommonReason
 
 _r, _i = stock_reservations.c, inventories.c
 
@@ -106,12 +109,16 @@ def _hold() -> Statement:
     )
     counted = (
         update(inventories)
-        .where(_i.product_variant_id == taken.c.product_variant_id)
+        .where(
+            _i.product_variant_id == taken.c.product_variant_id,
+            or_(_i.quantity_available >= taken.c.quantity, SELLS_ON),
+        )
         .values(
             quantity_reserved=_i.quantity_reserved + taken.c.quantity,
             quantity_available=_i.quantity_available - taken.c.quantity,
             updated_at=func.now(),
         )
+        .returning(_i.id)
         .cte("counted")
     )
 
@@ -125,7 +132,7 @@ def _hold() -> Statement:
         .render_derived(name="call")
     )
     return Statement(
-        select(held.cte.c.order_id)
+        select(held.cte.c.order_id, select(func.count()).select_from(counted).scalar_subquery().label("counted"))
         .distinct()
         .add_cte(held.cte, counted, _told(held, call).cte("outbox"), _requests(call).cte("request")),
         writes_outbox=True,
@@ -203,7 +210,8 @@ async def lock(
 async def hold(on: Executor, granted: Sequence[Granted], taken: Mapping[str, int], expires_at: datetime) -> set[str]:
     """Write what has been granted; `taken` is its sum by variant. The orders written: those released before are not.
 
-    When an order is missing from the answer the counters are wrong: roll back, and ask again without it.
+    When an order is missing from the answer the counters are wrong: roll back, and ask again without it. So they are
+    when this raises Aborted: the policy of a variant that was to sell on has changed.
     """
     lines = [(each.order_id, line) for each in granted for line in each.lines]
     written = await on.fetch(
@@ -223,6 +231,8 @@ async def hold(on: Executor, granted: Sequence[Granted], taken: Mapping[str, int
         request_hashes=[each.request_hash for each in granted],
         responses=[each.response for each in granted],
     )
+    if any(row["counted"] != len(taken) for row in written):
+        raise Aborted(CommonReason.UNAVAILABLE, "what may be sold has just changed: try again")
     return {row["order_id"] for row in written}
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -20,9 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from lumi_catalogue.domain.media import MediaProvider, MediaType
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
 from lumi_catalogue.domain.reservation import ReservationState
+from lumi_catalogue.domain.review import ReviewStatus
 from lumi_common.db.record import Aggregate
+from lumi_common.db.references import refers_to
 from lumi_common.db.tables import (
     common_tables,
     id_column,
@@ -39,6 +44,9 @@ common = common_tables(metadata)
 
 product_status = Enum(*ProductStatus, name="product_status", metadata=metadata)
 inventory_policy = Enum(*InventoryPolicy, name="inventory_policy", metadata=metadata)
+media_type = Enum(*MediaType, name="media_type", metadata=metadata)
+media_provider = Enum(*MediaProvider, name="media_provider", metadata=metadata)
+review_status = Enum(*ReviewStatus, name="review_status", metadata=metadata)
 stock_reservation_state = Enum(*ReservationState, name="stock_reservation_state", metadata=metadata)
 
 products = Table(
@@ -140,6 +148,14 @@ stock_movements = Table(
     Column("order_id", identifier),
     *stamps(),
 )
+# What an order bought comes back once, however often it is given back.
+Index(
+    "stock_movements_restocked_key",
+    stock_movements.c.order_id,
+    stock_movements.c.product_variant_id,
+    unique=True,
+    postgresql_where=stock_movements.c.reason == text("'restocked'"),
+)
 
 categories = Table(
     "categories",
@@ -153,14 +169,78 @@ categories = Table(
     *stamps(),
 )
 
-product_categories = Table(
-    "product_categories",
+collections = Table(
+    "collections",
     metadata,
-    Column("product_id", identifier, ForeignKey(products.c.id, ondelete="CASCADE"), primary_key=True),
-    Column("category_id", identifier, ForeignKey(categories.c.id, ondelete="CASCADE"), primary_key=True, index=True),
-    Column("assigned_at", timestamp, nullable=False, server_default=func.now()),
+    id_column(),
+    Column("title", Text, nullable=False),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("description", Text),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
     *stamps(),
 )
+
+media = Table(
+    "media",
+    metadata,
+    id_column(),
+    Column("asset_id", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("type", media_type, nullable=False),
+    Column("provider", media_provider, nullable=False),
+    Column("mime_type", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("size_bytes", BigInteger),
+    Column("alt", Text),
+    *stamps(),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    id_column(),
+    Column("product_id", identifier, ForeignKey(products.c.id, ondelete="CASCADE"), nullable=False),
+    Column("user_id", identifier, nullable=False, index=True, info=refers_to("identity.users", "CASCADE")),
+    Column("order_id", identifier, index=True, info=refers_to("orders.orders", "SET NULL")),
+    Column("rating", SmallInteger, nullable=False),
+    Column("title", Text),
+    Column("body", Text),
+    Column("status", review_status, nullable=False, server_default=text("'PENDING'")),
+    Column("moderated_by", Text),
+    Column("moderated_at", timestamp),
+    Column("moderation_note", Text),
+    *stamps(),
+    UniqueConstraint("product_id", "user_id"),
+    Index("reviews_product_id_status_idx", "product_id", "status"),
+    CheckConstraint("rating between 1 and 5", "rating"),
+)
+
+
+def _junction(name: str, left: tuple[str, Table], right: tuple[str, Table], *more: Column[Any]) -> Table:
+    """Pairs of ids that go with either end; the key leads with the left one, the right one leads an index."""
+    ends = [(column, ForeignKey(table.c.id, ondelete="CASCADE")) for column, table in (left, right)]
+    return Table(
+        name,
+        metadata,
+        Column(ends[0][0], identifier, ends[0][1], primary_key=True),
+        Column(ends[1][0], identifier, ends[1][1], primary_key=True, index=True),
+        *more,
+        Column("assigned_at", timestamp, nullable=False, server_default=func.now()),
+        *stamps(),
+    )
+
+
+def _position() -> Column[int]:
+    return Column("position", Integer, nullable=False, server_default=text("0"))
+
+
+_product, _media = ("product_id", products), ("media_id", media)
+product_categories = _junction("product_categories", _product, ("category_id", categories))
+product_collections = _junction("product_collections", _product, ("collection_id", collections), _position())
+product_media = _junction("product_media", _product, _media, _position())
+variant_media = _junction("variant_media", ("variant_id", product_variants), _media, _position())
+review_media = _junction("review_media", ("review_id", reviews), _media)
 
 # Nothing here is personal or secret: everything may be told.
 PRODUCT = Aggregate(

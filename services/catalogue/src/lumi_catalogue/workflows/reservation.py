@@ -25,6 +25,7 @@ from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.db.request import KEY
 from lumi_common.errors import DeadlineExceeded, InvalidArgument, LumiError, Reason, Unavailable
+from lumi_common.logs import current_call
 
 MOST_REQUESTS = 256
 MOST_LINES = 2_000
@@ -143,7 +144,9 @@ class Reservations(Generic[A]):
         outcomes: list[A | BaseException | Reservation] = []
         granted: list[Granted] = []
         expires_at = self._clock() + self._hold
-        async with self._db.transaction(Context.system("catalogue.reservations")) as transaction:
+        context = Context.system("catalogue.reservations", calls=[asked.context for asked in batch])
+        current_call.set(context)  # of the flusher's own task
+        async with self._db.transaction(context) as transaction:
             stock, held = await reservations.lock(
                 transaction,
                 {line.product_variant_id for asked in batch for line in asked.lines},
