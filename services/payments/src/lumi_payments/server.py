@@ -1,11 +1,13 @@
 """All of payments' wiring."""
 
 from lumi.payments.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
+from lumi.payments.v1.refund_pb2_grpc import add_RefundServiceServicer_to_server
 
 from lumi_common.errors import AlreadyExists
 from lumi_common.errors import Reason as CommonReason
 from lumi_common.service import Runtime
 from lumi_payments.api.payments import PaymentService
+from lumi_payments.api.refunds import RefundService
 from lumi_payments.domain.errors import Reason
 from lumi_payments.settings import PaymentsSettings
 
@@ -18,7 +20,8 @@ REFUSALS = {
 
 
 async def compose(runtime: Runtime[PaymentsSettings]) -> None:
-    """Serve payments."""
+    """Serve payments and refunds."""
     settles = runtime.settings.manual_payments == "settle"
     service = PaymentService(runtime.db, runtime.clock, settles_manual=settles)
     runtime.serve(add_PaymentServiceServicer_to_server, service)
+    runtime.serve(add_RefundServiceServicer_to_server, RefundService(runtime.db))

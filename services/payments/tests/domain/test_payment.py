@@ -86,6 +86,40 @@ def test_taken_money_is_not_given_up() -> None:
         payment.void("", NOW)
 
 
+@pytest.mark.parametrize(
+    ("state", "captured", "refunded", "amount", "reason"),
+    [
+        (Status.INITIATED, "0.00", "0.00", None, "PAYMENT_NOT_REFUNDABLE"),
+        (Status.AUTHORIZED, "0.00", "0.00", "1.00", "PAYMENT_NOT_REFUNDABLE"),
+        (Status.FAILED, "0.00", "0.00", "1.00", "PAYMENT_NOT_REFUNDABLE"),
+        (Status.REFUNDED, "10.00", "10.00", None, "PAYMENT_ALREADY_REFUNDED"),
+        (Status.REFUNDED, "10.00", "10.00", "0.01", "PAYMENT_ALREADY_REFUNDED"),
+        (Status.SETTLED, "4.00", "1.00", "3.01", "REFUND_TOO_HIGH"),
+    ],
+)
+def test_it_says_why_money_does_not_go_back(
+    state: Status, captured: str, refunded: str, amount: str | None, reason: str
+) -> None:
+    payment, _ = started()
+    payment.status, payment.captured_amount, payment.refunded_amount = state, Decimal(captured), Decimal(refunded)
+
+    with pytest.raises(FailedPrecondition, match=reason):
+        payment.expect_refundable(None if amount is None else Decimal(amount), "USD")
+
+
+def test_what_is_left_may_go_back_in_whole_or_in_part_and_in_its_own_currency() -> None:
+    payment, _ = started(settles=True)
+    payment.refunded_amount = Decimal("7.50")
+
+    payment.expect_refundable(None, "")
+    payment.expect_refundable(Decimal("2.50"), "USD")
+    with pytest.raises(InvalidArgument, match="CURRENCY_MISMATCH"):
+        payment.expect_refundable(Decimal("2.50"), "EUR")
+    payment.provider = Provider.STRIPE
+    with pytest.raises(FailedPrecondition, match="PROVIDER_UNAVAILABLE"):
+        payment.expect_refundable(None, "")
+
+
 def test_a_stale_etag_is_aborted_and_none_expects_nothing() -> None:
     payment, _ = started()
 

@@ -20,70 +20,23 @@ from lumi_common.errors import (
     Unauthenticated,
     Unimplemented,
 )
+from services.payments.tests.rpc.till import TEN, Till, asked_for
+from tests.kit.buying import usd
 from tests.kit.client import Client
 from tests.kit.shop import Shop
 
-TEN = Money(currency_code="USD", units=10)
 
-
-@pytest.fixture
-async def orders(shop: Shop) -> Client:
-    return shop.internal(PaymentServiceStub, service="orders")
-
-
-@pytest.fixture
-async def staff(shop: Shop) -> Client:
-    user = await shop.user("payments.read", "payments.capture", "payments.record")
-    return shop.stub(PaymentServiceStub, user.token)
-
-
-def asked_for(**facts: Any) -> pb.CreatePaymentRequest:
-    given = {
-        "order_id": cuid(),
-        "order_reference": "ABCDEFGH23",
-        "provider": pb.PAYMENT_PROVIDER_MANUAL,
-        "amount": TEN,
-        "request_id": str(uuid4()),
-    } | facts
-    return pb.CreatePaymentRequest(**given)
-
-
-async def waiting(shop: Shop, orders: Client) -> pb.Payment:
-    """A payment that waits for its money, as in a shop whose staff record it."""
-    payment: pb.Payment = await orders.CreatePayment(asked_for())
-    async with shop.database("payments") as database:
-        await database.execute(
-            "update payments set status = 'INITIATED', authorized_amount = 0, captured_amount = 0, "
-            "authorized_at = null, settled_at = null where id = $1",
-            payment.id,
-        )
-        await database.execute("delete from payment_steps where payment_id = $1 and kind <> 'CREATED'", payment.id)
-    return payment
-
-
-async def steps(shop: Shop, payment: pb.Payment) -> list[str]:
-    async with shop.database("payments") as database:
-        rows = await database.fetch("select kind from payment_steps where payment_id = $1 order by id", payment.id)
-    return [row["kind"] for row in rows]
-
-
-async def told(shop: Shop, payment: pb.Payment) -> list[str]:
-    async with shop.database("payments") as database:
-        rows = await database.fetch("select type from outbox_events where aggregate_id = $1 order by seq", payment.id)
-    return [row["type"] for row in rows]
-
-
-async def test_in_the_local_profile_a_manual_payment_settles_at_once(shop: Shop, orders: Client) -> None:
+async def test_in_the_local_profile_a_manual_payment_settles_at_once(orders: Client, till: Till) -> None:
     payment = await orders.CreatePayment(asked_for())
 
     assert payment.status == pb.PAYMENT_STATUS_SETTLED
     assert payment.captured_amount == TEN
     assert payment.next_action.type == pb.NEXT_ACTION_TYPE_NONE
-    assert await steps(shop, payment) == ["CREATED", "AUTHORIZED", "CAPTURED"]
-    assert await told(shop, payment) == ["payment.settled"]
+    assert await till.steps(payment) == ["CREATED", "AUTHORIZED", "CAPTURED"]
+    assert await till.told(payment) == ["payment.settled"]
 
 
-async def test_an_order_has_one_open_payment_however_often_it_asks(shop: Shop, orders: Client) -> None:
+async def test_an_order_has_one_open_payment_however_often_it_asks(orders: Client) -> None:
     order = cuid()
 
     answers = await asyncio.gather(*(orders.CreatePayment(asked_for(order_id=order)) for _ in range(20)))
@@ -93,8 +46,8 @@ async def test_an_order_has_one_open_payment_however_often_it_asks(shop: Shop, o
         await orders.CreatePayment(asked_for(order_id=order, amount=Money(currency_code="USD", units=11)))
 
 
-async def test_money_that_came_is_recorded_once_whoever_saw_it(shop: Shop, orders: Client, staff: Client) -> None:
-    payment = await waiting(shop, orders)
+async def test_money_that_came_is_recorded_once_whoever_saw_it(till: Till, staff: Client) -> None:
+    payment = await till.waiting()
 
     tries = await asyncio.gather(
         *(
@@ -108,22 +61,22 @@ async def test_money_that_came_is_recorded_once_whoever_saw_it(shop: Shop, order
 
     assert sum(isinstance(each, pb.Payment) for each in tries) == 1
     assert {each.reason for each in tries if isinstance(each, LumiError)} == {"PAYMENT_NOT_RECORDABLE"}
-    assert await steps(shop, payment) == ["CREATED", "AUTHORIZED", "CAPTURED"]
+    assert await till.steps(payment) == ["CREATED", "AUTHORIZED", "CAPTURED"]
 
 
-async def test_a_transaction_id_pays_for_one_payment_only(shop: Shop, orders: Client, staff: Client) -> None:
-    first, second, id = await waiting(shop, orders), await waiting(shop, orders), cuid()
+async def test_a_transaction_id_pays_for_one_payment_only(till: Till, staff: Client) -> None:
+    first, second, id = await till.waiting(), await till.waiting(), cuid()
     await staff.RecordManualPayment(pb.RecordManualPaymentRequest(id=first.id, amount=TEN, transaction_id=id))
 
     with pytest.raises(AlreadyExists, match="TRANSACTION_ID_TAKEN"):
         await staff.RecordManualPayment(pb.RecordManualPaymentRequest(id=second.id, amount=TEN, transaction_id=id))
 
-    assert await steps(shop, second) == ["CREATED"]
+    assert await till.steps(second) == ["CREATED"]
 
 
-async def test_a_void_and_a_record_at_once_leave_one_of_them(shop: Shop, orders: Client, staff: Client) -> None:
+async def test_a_void_and_a_record_at_once_leave_one_of_them(orders: Client, till: Till, staff: Client) -> None:
     for _ in range(10):
-        payment = await waiting(shop, orders)
+        payment = await till.waiting()
 
         await asyncio.gather(
             orders.VoidPayment(pb.VoidPaymentRequest(id=payment.id, request_id=str(uuid4()))),
@@ -131,11 +84,11 @@ async def test_a_void_and_a_record_at_once_leave_one_of_them(shop: Shop, orders:
             return_exceptions=True,
         )
 
-        assert await steps(shop, payment) in (["CREATED", "VOIDED"], ["CREATED", "AUTHORIZED", "CAPTURED"])
+        assert await till.steps(payment) in (["CREATED", "VOIDED"], ["CREATED", "AUTHORIZED", "CAPTURED"])
 
 
-async def test_a_voided_payment_makes_room_for_another_try(shop: Shop, orders: Client, staff: Client) -> None:
-    payment = await waiting(shop, orders)
+async def test_a_voided_payment_makes_room_for_another_try(orders: Client, till: Till, staff: Client) -> None:
+    payment = await till.waiting()
 
     voided = await staff.VoidPayment(pb.VoidPaymentRequest(id=payment.id, reason="no show"))
     again = await orders.CreatePayment(asked_for(order_id=payment.order_id))
@@ -153,20 +106,35 @@ async def test_settled_money_is_not_voided_or_captured_again(orders: Client, sta
         await staff.CapturePayment(pb.CapturePaymentRequest(id=payment.id))
 
 
-async def test_authorized_money_is_captured_once(shop: Shop, orders: Client, staff: Client) -> None:
-    payment = await waiting(shop, orders)
-    async with shop.database("payments") as database:
-        await database.execute(
-            "update payments set status = 'AUTHORIZED', authorized_amount = 10, authorized_at = now() where id = $1",
-            payment.id,
-        )
+async def test_authorized_money_is_captured_once(till: Till, staff: Client) -> None:
+    payment = await till.authorized()
 
     tries = await asyncio.gather(
         *(staff.CapturePayment(pb.CapturePaymentRequest(id=payment.id)) for _ in range(10)), return_exceptions=True
     )
 
     assert sum(isinstance(each, pb.Payment) for each in tries) == 1
-    assert (await steps(shop, payment)).count("CAPTURED") == 1
+    assert (await till.steps(payment)).count("CAPTURED") == 1
+
+
+async def test_a_part_is_captured_once_and_the_rest_let_go(till: Till, staff: Client) -> None:
+    payment = await till.authorized()
+
+    def part(amount: Money) -> pb.CapturePaymentRequest:
+        return pb.CapturePaymentRequest(id=payment.id, amount=amount)
+
+    with pytest.raises(FailedPrecondition, match="AMOUNT_TOO_HIGH"):
+        await staff.CapturePayment(part(usd(1001)))
+    with pytest.raises(InvalidArgument, match="CURRENCY_MISMATCH"):
+        await staff.CapturePayment(part(Money(currency_code="TRY", units=4)))
+    with pytest.raises(InvalidArgument, match=r"amount: must be 0\.01"):
+        await staff.CapturePayment(part(usd(0)))
+    captured = await staff.CapturePayment(part(usd(400)))
+    with pytest.raises(FailedPrecondition, match="PAYMENT_NOT_CAPTURABLE"):
+        await staff.CapturePayment(part(usd(600)))
+
+    assert (captured.status, captured.captured_amount) == (pb.PAYMENT_STATUS_SETTLED, usd(400))
+    assert await till.wrong(payment) == []
 
 
 async def test_another_users_payment_and_none_are_the_same(shop: Shop, orders: Client) -> None:
@@ -185,7 +153,7 @@ async def test_another_users_payment_and_none_are_the_same(shop: Shop, orders: C
     assert refusals[0] == refusals[1]
 
 
-async def test_nobody_else_starts_or_records_payments(shop: Shop, orders: Client) -> None:
+async def test_nobody_else_starts_or_records_payments(shop: Shop) -> None:
     customer = await shop.user()
     record = pb.RecordManualPaymentRequest(id=cuid(), amount=TEN)
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/payments/v1/errors.proto\x12\x10lumi.payments.v1*\xa0\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12%\n!ERROR_REASON_PROVIDER_UNAVAILABLE\x10\x01\x12 \n\x1c\x45RROR_REASON_PAYMENT_DIFFERS\x10\x02\x12\'\n#ERROR_REASON_PAYMENT_NOT_CAPTURABLE\x10\x03\x12%\n!ERROR_REASON_PAYMENT_NOT_VOIDABLE\x10\x04\x12#\n\x1f\x45RROR_REASON_PAYMENT_NOT_MANUAL\x10\x05\x12\'\n#ERROR_REASON_PAYMENT_NOT_RECORDABLE\x10\x06\x12\x1f\n\x1b\x45RROR_REASON_AMOUNT_DIFFERS\x10\x07\x12 \n\x1c\x45RROR_REASON_AMOUNT_TOO_HIGH\x10\x08\x12\"\n\x1e\x45RROR_REASON_CURRENCY_MISMATCH\x10\t\x12%\n!ERROR_REASON_TRANSACTION_ID_TAKEN\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/payments/v1/errors.proto\x12\x10lumi.payments.v1*\x96\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12%\n!ERROR_REASON_PROVIDER_UNAVAILABLE\x10\x01\x12 \n\x1c\x45RROR_REASON_PAYMENT_DIFFERS\x10\x02\x12\'\n#ERROR_REASON_PAYMENT_NOT_CAPTURABLE\x10\x03\x12%\n!ERROR_REASON_PAYMENT_NOT_VOIDABLE\x10\x04\x12#\n\x1f\x45RROR_REASON_PAYMENT_NOT_MANUAL\x10\x05\x12\'\n#ERROR_REASON_PAYMENT_NOT_RECORDABLE\x10\x06\x12\x1f\n\x1b\x45RROR_REASON_AMOUNT_DIFFERS\x10\x07\x12 \n\x1c\x45RROR_REASON_AMOUNT_TOO_HIGH\x10\x08\x12\"\n\x1e\x45RROR_REASON_CURRENCY_MISMATCH\x10\t\x12%\n!ERROR_REASON_TRANSACTION_ID_TAKEN\x10\n\x12\'\n#ERROR_REASON_PAYMENT_NOT_REFUNDABLE\x10\x0b\x12)\n%ERROR_REASON_PAYMENT_ALREADY_REFUNDED\x10\x0c\x12 \n\x1c\x45RROR_REASON_REFUND_TOO_HIGH\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.payments.v1.errors_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=52
-  _globals['_ERRORREASON']._serialized_end=468
+  _globals['_ERRORREASON']._serialized_end=586
 # @@protoc_insertion_point(module_scope)

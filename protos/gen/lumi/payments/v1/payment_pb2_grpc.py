@@ -101,7 +101,7 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CapturePayment(self, request, context):
-        """Takes money that was authorized, all of it or a part; what is left of the authorization is let go.
+        """Takes money that was authorized, all of it or a part, once; what is left of the authorization is let go.
         NOT_FOUND when there is no such payment. FAILED_PRECONDITION PAYMENT_NOT_CAPTURABLE when it is not AUTHORIZED,
         AMOUNT_TOO_HIGH past what was authorized. INVALID_ARGUMENT CURRENCY_MISMATCH. ABORTED ETAG_MISMATCH when `etag` is
         stale.

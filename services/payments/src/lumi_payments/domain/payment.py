@@ -36,6 +36,7 @@ class Kind(StrEnum):
     AUTHORIZED = "AUTHORIZED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
+    REFUNDED = "REFUNDED"
 
 
 class Step(NamedTuple):
@@ -157,6 +158,20 @@ class Payment:
         self.status, self.failed_at, self.authorized_amount = Status.FAILED, now, ZERO
         self.failure_code, self.failure_message = VOIDED, reason or None
         return [Step(Kind.VOIDED, self.amount)]
+
+    def expect_refundable(self, amount: Decimal | None, currency: str) -> None:
+        """Raise unless this much, or all that is left when None, can be given back."""
+        if amount is not None:
+            self._expect_currency(currency)
+        if self.status not in (Status.SETTLED, Status.REFUNDED):
+            raise self._refused(Reason.PAYMENT_NOT_REFUNDABLE, "has taken no money", status=self.status)
+        left = self.captured_amount - self.refunded_amount
+        if left == 0:
+            raise self._refused(Reason.PAYMENT_ALREADY_REFUNDED, "has nothing left to give back")
+        if amount is not None and amount > left:
+            raise self._refused(Reason.REFUND_TOO_HIGH, "has less left to give back", left=left)
+        if self.provider is not Provider.MANUAL:
+            raise self._refused(Reason.PROVIDER_UNAVAILABLE, "is of a provider not set up", provider=self.provider)
 
     def _settle(self, now: datetime) -> list[Step]:
         self.status, self.authorized_at, self.settled_at = Status.SETTLED, now, now

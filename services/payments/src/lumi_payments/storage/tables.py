@@ -2,15 +2,31 @@
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Enum, ForeignKey, Index, Numeric, SmallInteger, Table, Text, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Enum,
+    ForeignKey,
+    Index,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lumi_common.db.record import Aggregate
+from lumi_common.db.references import refers_to
 from lumi_common.db.tables import common_tables, id_column, identifier, money, schema, stamps, timestamp, version
 from lumi_payments.domain.payment import Provider, Status
 
 metadata = schema("payments")
 common = common_tables(metadata)
+
+payment_provider = Enum(Provider, name="payment_provider", schema="payments")
 
 
 def _amount(name: str) -> Column[Any]:
@@ -21,9 +37,15 @@ payments = Table(
     "payments",
     metadata,
     id_column(),
-    Column("order_id", identifier, nullable=False, index=True),
-    Column("user_id", identifier, index=True),
-    Column("provider", Enum(Provider, name="payment_provider", schema="payments"), nullable=False),
+    Column(
+        "order_id",
+        identifier,
+        nullable=False,
+        index=True,
+        info=refers_to("orders.orders", "RESTRICT", "order_reference"),
+    ),
+    Column("user_id", identifier, index=True, info=refers_to("identity.users", "SET NULL")),
+    Column("provider", payment_provider, nullable=False),
     Column(
         "status", Enum(Status, name="payment_status", schema="payments"), nullable=False, server_default="INITIATED"
     ),
@@ -71,10 +93,60 @@ payment_steps = Table(
     *stamps(),
 )
 
+payment_refunds = Table(
+    "payment_refunds",
+    metadata,
+    id_column(),
+    Column("payment_id", identifier, ForeignKey(payments.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    money("amount"),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("transaction_id", Text),
+    *stamps(),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("status in ('PENDING', 'SUCCEEDED', 'FAILED')", name="status"),
+)
+
+# Of a card, what a shopper tells it by: never its number.
+saved_cards = Table(
+    "saved_cards",
+    metadata,
+    id_column(),
+    Column("user_id", identifier, nullable=False, index=True, info=refers_to("identity.users", "CASCADE")),
+    Column("provider", payment_provider, nullable=False),
+    Column("card_token", Text, nullable=False, unique=True),
+    *(Column(name, Text) for name in ("brand", "bin", "last4", "holder")),
+    Column("exp_month", SmallInteger),
+    Column("exp_year", SmallInteger),
+    Column("is_default", Boolean, nullable=False, server_default=text("false")),
+    *stamps(),
+)
+Index("saved_cards_one_default_key", saved_cards.c.user_id, unique=True, postgresql_where=saved_cards.c.is_default)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    id_column(),
+    Column("provider", payment_provider, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("applied_at", timestamp),
+    *stamps(),
+    UniqueConstraint("provider", "event_id"),
+)
+
 PAYMENT = Aggregate(
     "Payment",
     payments,
     shows="order_id order_reference user_id provider status transaction_id amount currency authorized_amount "
     "captured_amount refunded_amount authorized_at settled_at failed_at failure_code",
     keys="order_id user_id status amount currency",
+)
+# Why money goes back is told to its owner and to staff who look, not to whoever hears of it.
+PAYMENT_REFUND = Aggregate(
+    "PaymentRefund",
+    payment_refunds,
+    shows="payment_id amount currency status transaction_id",
+    keys="payment_id",
 )
