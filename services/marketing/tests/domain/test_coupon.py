@@ -41,6 +41,10 @@ def percent(value: str, **facts: Any) -> Coupon:
     return coupon(CouponType.PERCENTAGE, value, **facts)
 
 
+def free_shipping(**facts: Any) -> Coupon:
+    return coupon(CouponType.FREE_SHIPPING, "0.00", **facts)
+
+
 @pytest.mark.parametrize(
     ("given", "subtotal", "off"),
     [
@@ -55,7 +59,26 @@ def percent(value: str, **facts: Any) -> Coupon:
     ],
 )
 def test_it_takes_off_what_it_says(given: Coupon, subtotal: str, off: str) -> None:
-    assert given.discount(Decimal(subtotal), "USD", NOW) == Decimal(off)
+    discount = given.discount(Decimal(subtotal), Decimal("7.00"), "USD", NOW, used_by_user=0)
+
+    assert discount == (Decimal(off), 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "shipping", "off"),
+    [
+        (free_shipping(), "7.00", "7.00"),
+        (free_shipping(currency=None), "7.00", "7.00"),
+        (free_shipping(), "0.00", "0.00"),  # where nothing is charged there is nothing to take off
+        (free_shipping(maximum_discount=Decimal("5.00")), "7.00", "5.00"),
+        (free_shipping(minimum_amount=Decimal("20.00")), "7.00", "7.00"),
+    ],
+)
+def test_free_shipping_takes_off_the_shipping_and_nothing_else(given: Coupon, shipping: str, off: str) -> None:
+    discount = given.discount(Decimal("20.00"), Decimal(shipping), "USD", NOW, used_by_user=0)
+
+    assert discount == (0, Decimal(off))
+    assert given.split(discount.total) == discount
 
 
 @pytest.mark.parametrize(
@@ -68,17 +91,26 @@ def test_it_takes_off_what_it_says(given: Coupon, subtotal: str, off: str) -> No
         (coupon(per_user_limit=2), "COUPON_USED_BY_USER"),
         (coupon(minimum_amount=Decimal("20.01")), "COUPON_MINIMUM_NOT_REACHED"),
         (coupon(currency="TRY"), "COUPON_CURRENCY_MISMATCH"),
+        # The subtotal has to come up to it by itself, however much shipping costs.
+        (free_shipping(minimum_amount=Decimal("20.01")), "COUPON_MINIMUM_NOT_REACHED"),
+        (free_shipping(currency="TRY"), "COUPON_CURRENCY_MISMATCH"),
     ],
 )
 def test_it_says_why_it_does_not_count(given: Coupon, reason: str) -> None:
     with pytest.raises(FailedPrecondition, match=reason):
-        given.discount(Decimal("20.00"), "USD", NOW, used_by_user=2)
+        given.discount(Decimal("20.00"), Decimal("7.00"), "USD", NOW, used_by_user=2)
+
+
+def test_a_guest_uses_a_coupon_unless_it_counts_its_users() -> None:
+    coupon().expect_usable(NOW, None)
+
+    with pytest.raises(FailedPrecondition, match="COUPON_NEEDS_USER"):
+        coupon(per_user_limit=1).expect_usable(NOW, None)
 
 
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        (coupon(CouponType.FREE_SHIPPING), "coupon.type"),
         (coupon(value="0.00"), "coupon.amount"),
         (percent("0"), "coupon.percent"),
         (percent("100.01"), "coupon.percent"),

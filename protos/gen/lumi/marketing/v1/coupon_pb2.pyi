@@ -129,54 +129,62 @@ class ValidateCouponResponse(_message.Message):
     def __init__(self, is_valid: _Optional[bool] = ..., reason: _Optional[str] = ..., type: _Optional[_Union[CouponType, str]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., percent: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., minimum_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., maximum_discount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EvaluateDiscountRequest(_message.Message):
-    __slots__ = ("code", "user_id", "subtotal_amount")
+    __slots__ = ("code", "user_id", "subtotal_amount", "shipping_amount")
     CODE_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     SUBTOTAL_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     code: str
     user_id: str
     subtotal_amount: _money_pb2.Money
-    def __init__(self, code: _Optional[str] = ..., user_id: _Optional[str] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+    shipping_amount: _money_pb2.Money
+    def __init__(self, code: _Optional[str] = ..., user_id: _Optional[str] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., shipping_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class Discount(_message.Message):
-    __slots__ = ("coupon_id", "code", "discount_amount")
+    __slots__ = ("coupon_id", "code", "discount_amount", "shipping_discount_amount")
     COUPON_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     DISCOUNT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_DISCOUNT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     coupon_id: str
     code: str
     discount_amount: _money_pb2.Money
-    def __init__(self, coupon_id: _Optional[str] = ..., code: _Optional[str] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+    shipping_discount_amount: _money_pb2.Money
+    def __init__(self, coupon_id: _Optional[str] = ..., code: _Optional[str] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., shipping_discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class RedeemCouponRequest(_message.Message):
-    __slots__ = ("code", "order_id", "user_id", "subtotal_amount", "request_id")
+    __slots__ = ("code", "order_id", "user_id", "subtotal_amount", "request_id", "shipping_amount")
     CODE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     SUBTOTAL_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     code: str
     order_id: str
     user_id: str
     subtotal_amount: _money_pb2.Money
     request_id: str
-    def __init__(self, code: _Optional[str] = ..., order_id: _Optional[str] = ..., user_id: _Optional[str] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    shipping_amount: _money_pb2.Money
+    def __init__(self, code: _Optional[str] = ..., order_id: _Optional[str] = ..., user_id: _Optional[str] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., request_id: _Optional[str] = ..., shipping_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class CouponRedemption(_message.Message):
-    __slots__ = ("id", "coupon_id", "code", "order_id", "discount_amount", "used_time")
+    __slots__ = ("id", "coupon_id", "code", "order_id", "discount_amount", "used_time", "shipping_discount_amount")
     ID_FIELD_NUMBER: _ClassVar[int]
     COUPON_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     DISCOUNT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     USED_TIME_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_DISCOUNT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     id: str
     coupon_id: str
     code: str
     order_id: str
     discount_amount: _money_pb2.Money
     used_time: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., code: _Optional[str] = ..., order_id: _Optional[str] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., used_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    shipping_discount_amount: _money_pb2.Money
+    def __init__(self, id: _Optional[str] = ..., coupon_id: _Optional[str] = ..., code: _Optional[str] = ..., order_id: _Optional[str] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., used_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., shipping_discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class ReleaseCouponRequest(_message.Message):
     __slots__ = ("order_id", "request_id")

@@ -83,10 +83,10 @@ class CouponServiceServicer:
     """
 
     def CreateCoupon(self, request, context):
-        """Makes a coupon: FIXED_AMOUNT or PERCENTAGE, the types that are accepted so far.
-        ALREADY_EXISTS CODE_TAKEN when a coupon has the code. INVALID_ARGUMENT COUPON_TYPE_UNSUPPORTED, VALUE_INVALID when
-        amount or percent do not fit the type, CURRENCY_UNSUPPORTED, CURRENCY_MISMATCH when its amounts differ in currency,
-        PERIOD_INVALID when it would expire before it starts.
+        """Makes a coupon.
+        ALREADY_EXISTS CODE_TAKEN when a coupon has the code. INVALID_ARGUMENT VALUE_INVALID when amount or percent do not fit
+        the type, CURRENCY_UNSUPPORTED, CURRENCY_MISMATCH when its amounts differ in currency, PERIOD_INVALID when it would
+        expire before it starts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,9 +125,11 @@ class CouponServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EvaluateDiscount(self, request, context):
-        """What a coupon would take off an amount for a user now. Promises nothing: RedeemCoupon decides.
+        """What a coupon would take off lines and shipping for a user or a guest now. Promises nothing: RedeemCoupon decides.
         NOT_FOUND COUPON_NOT_FOUND. FAILED_PRECONDITION COUPON_INACTIVE, COUPON_NOT_STARTED, COUPON_EXPIRED,
-        COUPON_USED_UP, COUPON_USED_BY_USER, COUPON_MINIMUM_NOT_REACHED, COUPON_CURRENCY_MISMATCH.
+        COUPON_USED_UP, COUPON_USED_BY_USER, COUPON_NEEDS_USER when it has a limit per user and `user_id` is empty,
+        COUPON_MINIMUM_NOT_REACHED, COUPON_CURRENCY_MISMATCH. INVALID_ARGUMENT CURRENCY_MISMATCH when the amounts differ in
+        currency.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,8 +138,8 @@ class CouponServiceServicer:
     def RedeemCoupon(self, request, context):
         """Uses a coupon for an order, never past its limits, and says what it takes off. Asked again for the same order, it
         answers with that redemption.
-        NOT_FOUND COUPON_NOT_FOUND. FAILED_PRECONDITION as EvaluateDiscount, and REDEMPTION_CLOSED after ReleaseCoupon for
-        the order.
+        NOT_FOUND, FAILED_PRECONDITION and INVALID_ARGUMENT as EvaluateDiscount; FAILED_PRECONDITION REDEMPTION_CLOSED after
+        ReleaseCoupon for the order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elumi/marketing/v1/errors.proto\x12\x11lumi.marketing.v1*\xa5\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45RROR_REASON_CODE_TAKEN\x10\x01\x12(\n$ERROR_REASON_COUPON_TYPE_UNSUPPORTED\x10\x02\x12\x1e\n\x1a\x45RROR_REASON_VALUE_INVALID\x10\x03\x12\"\n\x1e\x45RROR_REASON_CURRENCY_MISMATCH\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_PERIOD_INVALID\x10\x05\x12!\n\x1d\x45RROR_REASON_COUPON_NOT_FOUND\x10\x06\x12 \n\x1c\x45RROR_REASON_COUPON_INACTIVE\x10\x07\x12#\n\x1f\x45RROR_REASON_COUPON_NOT_STARTED\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_COUPON_EXPIRED\x10\t\x12\x1f\n\x1b\x45RROR_REASON_COUPON_USED_UP\x10\n\x12$\n ERROR_REASON_COUPON_USED_BY_USER\x10\x0b\x12+\n\'ERROR_REASON_COUPON_MINIMUM_NOT_REACHED\x10\x0c\x12)\n%ERROR_REASON_COUPON_CURRENCY_MISMATCH\x10\r\x12\"\n\x1e\x45RROR_REASON_REDEMPTION_CLOSED\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elumi/marketing/v1/errors.proto\x12\x11lumi.marketing.v1*\xcd\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45RROR_REASON_CODE_TAKEN\x10\x01\x12,\n$ERROR_REASON_COUPON_TYPE_UNSUPPORTED\x10\x02\x1a\x02\x08\x01\x12\x1e\n\x1a\x45RROR_REASON_VALUE_INVALID\x10\x03\x12\"\n\x1e\x45RROR_REASON_CURRENCY_MISMATCH\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_PERIOD_INVALID\x10\x05\x12!\n\x1d\x45RROR_REASON_COUPON_NOT_FOUND\x10\x06\x12 \n\x1c\x45RROR_REASON_COUPON_INACTIVE\x10\x07\x12#\n\x1f\x45RROR_REASON_COUPON_NOT_STARTED\x10\x08\x12\x1f\n\x1b\x45RROR_REASON_COUPON_EXPIRED\x10\t\x12\x1f\n\x1b\x45RROR_REASON_COUPON_USED_UP\x10\n\x12$\n ERROR_REASON_COUPON_USED_BY_USER\x10\x0b\x12+\n\'ERROR_REASON_COUPON_MINIMUM_NOT_REACHED\x10\x0c\x12)\n%ERROR_REASON_COUPON_CURRENCY_MISMATCH\x10\r\x12\"\n\x1e\x45RROR_REASON_REDEMPTION_CLOSED\x10\x0e\x12\"\n\x1e\x45RROR_REASON_COUPON_NEEDS_USER\x10\x0f\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.marketing.v1.errors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_COUPON_TYPE_UNSUPPORTED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_COUPON_TYPE_UNSUPPORTED"]._serialized_options = b'\010\001'
   _globals['_ERRORREASON']._serialized_start=54
-  _globals['_ERRORREASON']._serialized_end=603
+  _globals['_ERRORREASON']._serialized_end=643
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from lumi.marketing.v1 import coupon_pb2 as pb
 from lumi_common.cuid import cuid
 from lumi_common.errors import InvalidArgument
 from lumi_common.rpc.convert import money_from_proto, money_to_proto, time_from_proto, time_to_proto
-from lumi_marketing.domain.coupon import Coupon, CouponType, Redemption
+from lumi_marketing.domain.coupon import VALUE_FIELDS, ZERO, Coupon, CouponType, Discount, Redemption
 from lumi_marketing.domain.errors import Reason
 
 _TYPES: dict[CouponType, Any] = {type: pb.CouponType.Value(f"COUPON_TYPE_{type}") for type in CouponType}
@@ -21,10 +21,10 @@ _FROM_PROTO = {number: type for type, number in _TYPES.items()}
 def new_coupon(message: pb.Coupon, now: datetime) -> Coupon:
     """The coupon that a client asks for; raises InvalidArgument when its fields do not fit each other."""
     type = _FROM_PROTO[message.type]
-    percentage = type is CouponType.PERCENTAGE
-    has, lacks = ("percent", "amount") if percentage else ("amount", "percent")
-    if type is not CouponType.FREE_SHIPPING and (not message.HasField(has) or message.HasField(lacks)):
-        raise InvalidArgument(Reason.VALUE_INVALID, f"needs {has} and no {lacks}", field=f"coupon.{has}")
+    for name in ("amount", "percent"):
+        if message.HasField(name) != (name == VALUE_FIELDS[type]):
+            why = "must be given with this type" if name == VALUE_FIELDS[type] else "does not go with this type"
+            raise InvalidArgument(Reason.VALUE_INVALID, why, field=f"coupon.{name}")
     amounts = {
         name: money_from_proto(getattr(message, name), field=f"coupon.{name}")
         for name in ("amount", "minimum_amount", "maximum_discount")
@@ -34,7 +34,7 @@ def new_coupon(message: pb.Coupon, now: datetime) -> Coupon:
         id=cuid(),
         code=message.code,
         type=type,
-        value=Decimal(message.percent.value or "0") if percentage else amounts.get("amount", Decimal(0)),
+        value=Decimal(message.percent.value) if message.HasField("percent") else amounts.get("amount", ZERO),
         currency=_currency(message, list(amounts)),
         description=message.description or None,
         minimum_amount=amounts.get("minimum_amount"),
@@ -81,27 +81,48 @@ def valid(coupon: Coupon) -> pb.ValidateCouponResponse:
 
 def worth(coupon: Coupon) -> dict[str, Money | DecimalProto | None]:
     """What it takes off and within which amounts, as fields of a message."""
-    percentage = coupon.type is CouponType.PERCENTAGE
+    field = VALUE_FIELDS[coupon.type]
     return {
-        "amount": None if percentage else _money(coupon.value, coupon.currency),
-        "percent": DecimalProto(value=f"{coupon.value.normalize():f}") if percentage else None,
+        "amount": _money(coupon.value, coupon.currency) if field == "amount" else None,
+        "percent": DecimalProto(value=f"{coupon.value.normalize():f}") if field == "percent" else None,
         "minimum_amount": _money(coupon.minimum_amount, coupon.currency),
         "maximum_discount": _money(coupon.maximum_discount, coupon.currency),
     }
 
 
-def discount_to_proto(coupon: Coupon, amount: Decimal, currency: str) -> pb.Discount:
-    return pb.Discount(coupon_id=coupon.id, code=coupon.code, discount_amount=money_to_proto(amount, currency))
+def costs(request: pb.EvaluateDiscountRequest | pb.RedeemCouponRequest) -> tuple[Decimal, Decimal, str]:
+    """Subtotal, shipping and the currency of both; raises InvalidArgument when they differ in it."""
+    subtotal = money_from_proto(request.subtotal_amount, field="subtotal_amount")
+    currency = request.subtotal_amount.currency_code
+    if not request.HasField("shipping_amount"):
+        return subtotal, ZERO, currency
+    shipping = money_from_proto(request.shipping_amount, field="shipping_amount")
+    if request.shipping_amount.currency_code != currency:
+        raise InvalidArgument(
+            Reason.CURRENCY_MISMATCH, "is not in the subtotal's currency", field="shipping_amount.currency_code"
+        )
+    return subtotal, shipping, currency
+
+
+def discount_to_proto(coupon: Coupon, discount: Discount, currency: str) -> pb.Discount:
+    return pb.Discount(
+        coupon_id=coupon.id,
+        code=coupon.code,
+        discount_amount=money_to_proto(discount.lines, currency),
+        shipping_discount_amount=money_to_proto(discount.shipping, currency),
+    )
 
 
 def redemption_to_proto(coupon: Coupon, redemption: Redemption, currency: str) -> pb.CouponRedemption:
+    discount = coupon.split(redemption.amount)
     return pb.CouponRedemption(
         id=redemption.id,
         coupon_id=coupon.id,
         code=coupon.code,
         order_id=redemption.order_id,
-        discount_amount=money_to_proto(redemption.amount, currency),
+        discount_amount=money_to_proto(discount.lines, currency),
         used_time=time_to_proto(redemption.used_at),
+        shipping_discount_amount=money_to_proto(discount.shipping, currency),
     )
 
 

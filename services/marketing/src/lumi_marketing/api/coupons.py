@@ -1,7 +1,5 @@
 """CouponService."""
 
-from decimal import Decimal
-
 from google.protobuf.empty_pb2 import Empty
 from lumi.marketing.v1 import coupon_pb2 as pb
 from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceServicer
@@ -10,7 +8,6 @@ from lumi_common.clock import Clock
 from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.errors import FailedPrecondition, LumiError, NotFound
-from lumi_common.rpc.convert import money_from_proto
 from lumi_marketing.api import convert
 from lumi_marketing.domain.errors import Reason
 from lumi_marketing.storage.coupons import COUPONS, CouponRepository
@@ -40,22 +37,24 @@ class CouponService(CouponServiceServicer):
         )
 
     async def ValidateCoupon(self, request: pb.ValidateCouponRequest, context: Context) -> pb.ValidateCouponResponse:
+        caller = context.principal
         try:
             coupon = await self._coupons.get_by_code(request.code)
-            coupon.expect_usable(self._clock(), await self._coupons.used_by(coupon.id, context.principal.id))
+            used = await self._coupons.used_by(coupon.id, caller.id if caller.kind == "user" else "")
+            coupon.expect_usable(self._clock(), used)
         except (NotFound, FailedPrecondition) as refusal:
             return pb.ValidateCouponResponse(reason=refusal.reason)
         return convert.valid(coupon)
 
     async def EvaluateDiscount(self, request: pb.EvaluateDiscountRequest, context: Context) -> pb.Discount:
-        subtotal, currency = _subtotal(request)
+        subtotal, shipping, currency = convert.costs(request)
         coupon = await self._coupons.get_by_code(request.code)
         used = await self._coupons.used_by(coupon.id, request.user_id)
-        amount = coupon.discount(subtotal, currency, self._clock(), used)
-        return convert.discount_to_proto(coupon, amount, currency)
+        discount = coupon.discount(subtotal, shipping, currency, self._clock(), used)
+        return convert.discount_to_proto(coupon, discount, currency)
 
     async def RedeemCoupon(self, request: pb.RedeemCouponRequest, context: Context) -> pb.CouponRedemption:
-        subtotal, currency = _subtotal(request)
+        subtotal, shipping, currency = convert.costs(request)
         async with self._db.command(request, context) as command:
             if command.fresh:
                 coupons = CouponRepository(command)
@@ -65,8 +64,8 @@ class CouponService(CouponServiceServicer):
                     used, closed = await coupons.standing(coupon.id, request.user_id, request.order_id)
                     if closed:
                         raise _closed(request.order_id)
-                    amount = coupon.discount(subtotal, currency, self._clock(), used)
-                    redemption = await coupons.redeem(coupon.id, request.user_id, request.order_id, amount)
+                    discount = coupon.discount(subtotal, shipping, currency, self._clock(), used)
+                    redemption = await coupons.redeem(coupon.id, request.user_id, request.order_id, discount.total)
                 command.answer = convert.redemption_to_proto(coupon, redemption, currency)
         return command.answer
 
@@ -76,11 +75,6 @@ class CouponService(CouponServiceServicer):
                 await CouponRepository(command).release(request.order_id)
                 command.answer = Empty()
         return command.answer
-
-
-def _subtotal(request: pb.EvaluateDiscountRequest | pb.RedeemCouponRequest) -> tuple[Decimal, str]:
-    subtotal = request.subtotal_amount
-    return money_from_proto(subtotal, field="subtotal_amount"), subtotal.currency_code
 
 
 def _closed(order_id: str) -> LumiError:

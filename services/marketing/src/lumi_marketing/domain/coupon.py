@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from lumi_common.errors import FailedPrecondition, InvalidArgument
 from lumi_common.money import check_currency, rounded
@@ -17,9 +17,23 @@ class CouponType(StrEnum):
     FREE_SHIPPING = "FREE_SHIPPING"
 
 
+ZERO = Decimal("0.00")
+
+
+class Discount(NamedTuple):
+    """What a coupon takes off an order's lines, and off its shipping."""
+
+    lines: Decimal
+    shipping: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.lines + self.shipping
+
+
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """One use of a coupon, by an order."""
+    """One use of a coupon, by an order; `amount` is all that it took off."""
 
     id: str
     order_id: str
@@ -29,7 +43,10 @@ class Redemption:
 
 @dataclass
 class Coupon:
-    """`value` is percent points or an amount in `currency`, as `type` says; limits that are None do not bind."""
+    """`value` is percent points or an amount in `currency`, as `type` says, and 0 where the shipping comes off.
+
+    Limits that are None do not bind.
+    """
 
     id: str
     code: str
@@ -51,17 +68,21 @@ class Coupon:
 
     def check(self) -> None:
         """Raise InvalidArgument for a coupon that could never be right."""
-        if self.type is CouponType.FREE_SHIPPING:
-            raise _invalid(Reason.COUPON_TYPE_UNSUPPORTED, "type", "no order has shipping costs yet")
-        if self.value <= 0 or (self.type is CouponType.PERCENTAGE and self.value > 100):
-            raise _invalid(Reason.VALUE_INVALID, _VALUE_FIELDS[self.type], "takes off nothing, or more than all")
+        field = VALUE_FIELDS[self.type]
+        if field and (self.value <= 0 or (self.type is CouponType.PERCENTAGE and self.value > 100)):
+            raise _invalid(Reason.VALUE_INVALID, field, "takes off nothing, or more than all")
         if self.currency is not None:
             check_currency(self.currency, field="coupon.amount.currency_code")
         if self.starts_at and self.expires_at and self.starts_at >= self.expires_at:
             raise _invalid(Reason.PERIOD_INVALID, "expire_time", "is not after the start")
 
-    def discount(self, subtotal: Decimal, currency: str, now: datetime, used_by_user: int = 0) -> Decimal:
-        """What it takes off this subtotal, at most all of it; raises FailedPrecondition with the reason it does not."""
+    def discount(
+        self, subtotal: Decimal, shipping: Decimal, currency: str, now: datetime, used_by_user: int | None
+    ) -> Discount:
+        """What it takes off lines and shipping that cost so much, at most all of it; `used_by_user` is None of a guest.
+
+        Raises FailedPrecondition with the reason why it does not count.
+        """
         self.expect_usable(now, used_by_user)
         if self.currency is not None and self.currency != currency:
             raise self._refused(Reason.COUPON_CURRENCY_MISMATCH, "is of another currency", currency=self.currency)
@@ -69,13 +90,26 @@ class Coupon:
             raise self._refused(
                 Reason.COUPON_MINIMUM_NOT_REACHED, "needs a larger subtotal", minimum_amount=self.minimum_amount
             )
-        amount = self.value if self.type is CouponType.FIXED_AMOUNT else rounded(subtotal * self.value / 100)
+        match self.type:
+            case CouponType.FREE_SHIPPING:
+                amount = shipping
+            case CouponType.FIXED_AMOUNT:
+                amount = min(self.value, subtotal)
+            case CouponType.PERCENTAGE:
+                amount = min(rounded(subtotal * self.value / 100), subtotal)
         if self.maximum_discount is not None:
             amount = min(amount, self.maximum_discount)
-        return min(amount, subtotal)
+        return self.split(amount)
 
-    def expect_usable(self, now: datetime, used_by_user: int = 0) -> None:
-        """Raise FailedPrecondition with the reason why it does not count for this user now, whatever they buy."""
+    def split(self, total: Decimal) -> Discount:
+        """All that it takes off, as what comes off the lines and what off the shipping: it is one or the other."""
+        return Discount(ZERO, total) if self.type is CouponType.FREE_SHIPPING else Discount(total, ZERO)
+
+    def expect_usable(self, now: datetime, used_by_user: int | None) -> None:
+        """Raise FailedPrecondition with the reason why it does not count for this shopper now, whatever they buy.
+
+        `used_by_user` is None of a guest: anybody can be a new one at any time, so there is nothing to count by.
+        """
         if not self.is_active:
             raise self._refused(Reason.COUPON_INACTIVE, "is switched off")
         if self.starts_at is not None and now < self.starts_at:
@@ -84,14 +118,19 @@ class Coupon:
             raise self._refused(Reason.COUPON_EXPIRED, "no longer counts")
         if self.usage_limit is not None and self.usage_count >= self.usage_limit:
             raise self._refused(Reason.COUPON_USED_UP, "is used up")
-        if self.per_user_limit is not None and used_by_user >= self.per_user_limit:
+        if self.per_user_limit is None:
+            return
+        if used_by_user is None:
+            raise self._refused(Reason.COUPON_NEEDS_USER, "is limited per user, so not for guests")
+        if used_by_user >= self.per_user_limit:
             raise self._refused(Reason.COUPON_USED_BY_USER, "was used as often as one customer may")
 
     def _refused(self, reason: Reason, why: str, **facts: Any) -> FailedPrecondition:
         return FailedPrecondition(reason, f"coupon {self.code} {why}", code=self.code, **facts)
 
 
-_VALUE_FIELDS = {CouponType.FIXED_AMOUNT: "amount", CouponType.PERCENTAGE: "percent"}
+# The field of a request that gives the value, none where there is none to give.
+VALUE_FIELDS = {CouponType.FIXED_AMOUNT: "amount", CouponType.PERCENTAGE: "percent", CouponType.FREE_SHIPPING: ""}
 
 
 def _invalid(reason: Reason, field: str, why: str) -> InvalidArgument:

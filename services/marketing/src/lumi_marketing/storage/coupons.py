@@ -85,7 +85,7 @@ _COUNT_BY_USER = Statement(
 _counted = (
     update(coupons)
     .where(coupons.c.id == bindparam("coupon_id", type_=Text))
-    .values(usage_count=coupons.c.usage_count + 1)
+    .values(usage_count=coupons.c.usage_count + 1, updated_at=func.now())
     .returning(coupons.c.id)
     .cte("counted")
 )
@@ -112,7 +112,7 @@ _gone = COUPON_USAGE.change(
 _uncounted = (
     update(coupons)
     .where(coupons.c.id == _gone.cte.c.coupon_id)
-    .values(usage_count=coupons.c.usage_count - 1)
+    .values(usage_count=coupons.c.usage_count - 1, updated_at=func.now())
     .returning(coupons.c.id)
     .cte("uncounted")
 )
@@ -138,8 +138,10 @@ class CouponRepository(Repository[Coupon]):
             raise self.not_found(code)
         return self.row(row)
 
-    async def used_by(self, coupon_id: str, user_id: str) -> int:
-        """How often this user redeemed it."""
+    async def used_by(self, coupon_id: str, user_id: str) -> int | None:
+        """How often this user redeemed it; None of a guest, whose `user_id` is empty."""
+        if not user_id:
+            return None
         count: int = await self._on.fetchval(_COUNT_BY_USER, coupon_id=coupon_id, user_id=user_id)
         return count
 
@@ -148,11 +150,11 @@ class CouponRepository(Repository[Coupon]):
         row = await self._on.fetchrow(_USAGE, coupon_id=coupon_id, order_id=order_id)
         return None if row is None else Redemption(row["id"], order_id, row["discount_amount"], row["used_at"])
 
-    async def standing(self, coupon_id: str, user_id: str, order_id: str) -> tuple[int, bool]:
-        """How often this user redeemed it, and whether the order's redemption was released already."""
+    async def standing(self, coupon_id: str, user_id: str, order_id: str) -> tuple[int | None, bool]:
+        """How often this user redeemed it, None of a guest, and whether the order's redemption is closed already."""
         row = await self._on.fetchrow(_REDEEMED, coupon_id=coupon_id, user_id=user_id, order_id=order_id)
         assert row is not None
-        return row["by_user"], row["closed"]
+        return row["by_user"] if user_id else None, row["closed"]
 
     async def redeem(self, coupon_id: str, user_id: str, order_id: str, amount: Decimal) -> Redemption:
         """Count one more use and keep whose it was; the coupon must be locked."""

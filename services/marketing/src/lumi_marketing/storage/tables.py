@@ -16,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import CITEXT
 
 from lumi_common.db.record import Aggregate
+from lumi_common.db.references import refers_to
 from lumi_common.db.tables import (
     common_tables,
     id_column,
@@ -59,8 +60,8 @@ coupon_usages = Table(
     metadata,
     id_column(),
     Column("coupon_id", identifier, ForeignKey(coupons.c.id, ondelete="CASCADE"), nullable=False),
-    Column("user_id", identifier, index=True),
-    Column("order_id", identifier, nullable=False, index=True),
+    Column("user_id", identifier, index=True, info=refers_to("identity.users", "CASCADE")),
+    Column("order_id", identifier, nullable=False, index=True, info=refers_to("orders.orders", "CASCADE")),
     money("discount_amount"),
     Column("used_at", timestamp, nullable=False, server_default=func.now(), index=True),
     *stamps(),
