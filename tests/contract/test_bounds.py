@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.type.decimal_pb2 import Decimal
 from google.type.money_pb2 import Money
@@ -35,6 +36,15 @@ def place_order(metadata: dict[str, Any] | None = None, **fields: Any) -> order_
     return request
 
 
+def update_order(
+    metadata: dict[str, Any] | None = None, id: str = ID, notes: str = "", **fields: Any
+) -> order_pb2.UpdateOrderRequest:
+    request = order_pb2.UpdateOrderRequest(order=order_pb2.Order(id=id, notes=notes), **fields)
+    if metadata is not None:
+        request.order.metadata.update(metadata)
+    return request
+
+
 def create_product(attributes: dict[str, Any] | None = None, **fields: Any) -> product_pb2.CreateProductRequest:
     request = product_pb2.CreateProductRequest(
         product=product_pb2.Product(**{"title": "Tea", "slug": "black-tea", "price": usd(2, 490_000_000), **fields})
@@ -57,6 +67,8 @@ GOOD: list[Message] = [
     place_order(),
     place_order(request_id=""),
     place_order({"basket": "26984851472", "store": 364, "gift": True, "note": None}),
+    update_order(),
+    update_order({"basket": 7}, notes="x" * 5000, update_mask=FieldMask(paths=["notes", "metadata"])),
     create_product(),
     create_product(price=usd(0), compare_at_price=usd(9_999_999_999, 990_000_000)),
     create_product({"sizes": ["S", "M"], "weight": 1.5}),
@@ -87,6 +99,12 @@ BAD: list[tuple[Message, str]] = [
     (place_order({str(key): key for key in range(51)}), "metadata"),
     (place_order({"nan": float("nan")}), "metadata"),
     (place_order({"nul": "a\0b"}), "metadata"),
+    (order_pb2.UpdateOrderRequest(), "order"),
+    (update_order(id=""), "order"),
+    (update_order(notes="x" * 5001), "order.notes"),
+    (update_order(notes="a\0b"), "order.notes"),
+    (update_order({"list": [1]}), "order.metadata"),
+    (update_order(update_mask=FieldMask(paths=["notes"] * 11)), "update_mask"),
     (create_product(title=""), "product.title"),
     (create_product(title="a\0b"), "product.title"),
     (create_product(title="x" * 301), "product.title"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +14,9 @@ from lumi.catalogue.v1.transfer_pb2_grpc import TransferServiceStub
 from lumi.catalogue.v1.variant_pb2 import ListVariantsRequest
 from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
 from lumi.common.v1.address_pb2 import PostalAddress
-from lumi.identity.v1 import address_pb2
+from lumi.identity.v1 import address_pb2, auth_pb2
 from lumi.identity.v1.address_pb2_grpc import AddressServiceStub
+from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
 from lumi.orders.v1 import cart_pb2, order_pb2
 from lumi.orders.v1.cart_pb2_grpc import CartServiceStub
 from lumi.orders.v1.order_pb2_grpc import OrderServiceStub
@@ -88,15 +90,10 @@ class Shopper:
     address: str = field(default="", init=False)
 
     async def fill(self, *lines: tuple[str, int], coupon: str = "") -> cart_pb2.Cart:
-        """A new cart with these variants and quantities, going home."""
+        """A new cart with these variants and quantities."""
         carts = self.stub(CartServiceStub)
         if not self.address:
-            made = await self.stub(AddressServiceStub).CreateAddress(
-                address_pb2.CreateAddressRequest(
-                    address=address_pb2.Address(label="Home", postal_address=HOME), request_id=request_id()
-                )
-            )
-            self.address = made.id
+            await self.move_in()
         cart: cart_pb2.Cart = await carts.CreateCart(
             cart_pb2.CreateCartRequest(currency_code="USD", request_id=request_id())
         )
@@ -111,6 +108,15 @@ class Shopper:
                 cart_pb2.ApplyCouponRequest(id=cart.id, code=coupon, request_id=request_id())
             )
         return cart
+
+    async def move_in(self) -> None:
+        """Have a home in the address book, where orders go."""
+        made = await self.stub(AddressServiceStub).CreateAddress(
+            address_pb2.CreateAddressRequest(
+                address=address_pb2.Address(label="Home", postal_address=HOME), request_id=request_id()
+            )
+        )
+        self.address = made.id
 
     def order_for(self, cart: cart_pb2.Cart, **facts: Any) -> order_pb2.PlaceOrderRequest:
         """The request that places a cart's order."""
@@ -130,3 +136,32 @@ class Shopper:
         """The same with a request of one's own, to be sent again."""
         answer: order_pb2.PlaceOrderResponse = await self.stub(OrderServiceStub).PlaceOrder(request)
         return answer
+
+
+@dataclass
+class Guest(Shopper):
+    """What somebody without an account does; `stub` carries the token of their session, whose id is `id`."""
+
+    id: str
+    token: str
+
+    @classmethod
+    async def come(cls, stub: Callable[..., Any]) -> "Guest":
+        """A new guest; `stub` makes clients, with a token where one is given."""
+        session = await stub(AuthServiceStub).CreateGuestSession(auth_pb2.CreateGuestSessionRequest())
+        return cls(partial(stub, token=session.access_token), session.session_id, session.access_token)
+
+    async def move_in(self) -> None:
+        """Guests have no address book."""
+
+    async def fill(self, *lines: tuple[str, int], coupon: str = "", to: PostalAddress | None = HOME) -> cart_pb2.Cart:
+        """A new cart with these variants and quantities, going `to` there."""
+        cart = await super().fill(*lines, coupon=coupon)
+        return cart if to is None else await self.send(cart, to)
+
+    async def send(self, cart: cart_pb2.Cart, to: PostalAddress) -> cart_pb2.Cart:
+        """Say where it goes."""
+        sent: cart_pb2.Cart = await self.stub(CartServiceStub).SetCartAddresses(
+            cart_pb2.SetCartAddressesRequest(id=cart.id, shipping_address=to, request_id=request_id())
+        )
+        return sent

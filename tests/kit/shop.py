@@ -5,12 +5,12 @@ Rows are isolated by fresh ids: one shop serves every test of a process.
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
@@ -26,6 +26,9 @@ from lumi_local.postgres import PostgresServer
 from lumi_local.process import free_port
 from tests.kit.buying import Shelf, Shopper
 from tests.kit.client import Client
+
+if TYPE_CHECKING:
+    from lumi_common.telemetry import Telemetry
 
 SERVICES = ("identity", "catalogue", "orders", "payments", "marketing")
 PASSWORD = "correct horse battery staple"
@@ -141,9 +144,17 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(
-    postgres: PostgresServer, nats: NatsServer, folder: Path, **overrides: Mapping[str, Any]
+    postgres: PostgresServer,
+    nats: NatsServer,
+    folder: Path,
+    *,
+    telemetry: "Callable[[str], Telemetry] | None" = None,
+    **overrides: Mapping[str, Any],
 ) -> AsyncIterator[Shop]:
-    """Migrate, compose and start the five services; `overrides` are settings of a service, by its name."""
+    """Migrate, compose and start the five services; `overrides` are settings of a service, by its name.
+
+    `telemetry` makes that of a service; there is none unless given.
+    """
     certificates.ensure(folder)
     await ensure_streams(nats.url_admin)
     shop = Shop(postgres, nats, folder)
@@ -164,7 +175,9 @@ async def open_shop(
                 **_OWN.get(name, {}),
                 **overrides.get(name, {}),
             )
-            runtime: Runtime[Any] = Runtime(name, settings, refusals=getattr(module, "REFUSALS", None))
+            refusals = getattr(module, "REFUSALS", None)
+            told = telemetry(name) if telemetry else None
+            runtime: Runtime[Any] = Runtime(name, settings, refusals=refusals, telemetry=told)
             shop.runtimes[name] = runtime
             await runtime.open()
             await module.compose(runtime)

@@ -16,10 +16,12 @@ from lumi_orders.clients.identity import Identity
 from lumi_orders.clients.marketing import Marketing
 from lumi_orders.clients.payments import Payments
 from lumi_orders.settings import OrdersSettings
+from lumi_orders.storage.checkouts import Checkouts
 from lumi_orders.storage.refusals import REFUSALS
 from lumi_orders.workflows.addresses import AddressBook
 from lumi_orders.workflows.cancel import Cancellation
 from lumi_orders.workflows.checkout import Checkout
+from lumi_orders.workflows.merging import Merging
 from lumi_orders.workflows.quote import Quotes
 from lumi_orders.workflows.settlement import SETTLED, Settlement
 from lumi_orders.workflows.sweeper import Sweeper
@@ -53,6 +55,7 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
     peers = peers or peers_of(runtime)
     settings, db, clock = runtime.settings, runtime.db, runtime.clock
     book = AddressBook(peers.identity)
+    tariff = settings.tariff
     undo = Undo(
         db,
         clock,
@@ -69,6 +72,7 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
         payments=peers.payments,
         marketing=peers.marketing,
         book=book,
+        tariff=tariff,
         answer=convert.placed_to_proto,
     )
     cancellation = Cancellation(db, clock, undo, answer=convert.order_to_proto)
@@ -81,9 +85,11 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
         order_expiry=timedelta(seconds=settings.order_expiry_seconds),
         cart_expiry=timedelta(seconds=settings.cart_expiry_seconds),
     )
-    quotes = Quotes(peers.catalogue, peers.marketing)
-    carts = CartService(db, clock, peers.catalogue, quotes, book)
+    quotes = Quotes(peers.catalogue, peers.marketing, tariff)
+    merging = Merging(db, clock, peers.catalogue, verify=runtime.verifier.verify, answer=convert.cart_to_proto)
+    carts = CartService(db, clock, peers.catalogue, quotes, book, merging)
     runtime.serve(add_CartServiceServicer_to_server, carts)
-    runtime.serve(add_OrderServiceServicer_to_server, OrderService(db, checkout, cancellation))
+    runtime.serve(add_OrderServiceServicer_to_server, OrderService(db, clock, checkout, cancellation))
     runtime.consume("orders-payments", InTransaction(Settlement(clock).apply), types=(SETTLED,))
     runtime.every(settings.sweep_seconds, "sweeper", sweeper.sweep)
+    runtime.gauge("lumi.orders.checkouts", Checkouts(db).count_by_step, by="lumi.step", unit="{checkout}")

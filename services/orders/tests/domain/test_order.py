@@ -7,7 +7,7 @@ import pytest
 
 from lumi_common.cuid import cuid
 from lumi_common.errors import Aborted, FailedPrecondition
-from lumi_orders.domain.order import NEXT, Order, OrderStatus, SoldLine, place
+from lumi_orders.domain.order import NEXT, UNPACKED, UNPAID, UNSHIPPED, Order, OrderStatus, SoldLine, place
 from lumi_orders.domain.reference import ALPHABET, new_reference, normalized
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -55,23 +55,102 @@ def test_a_cancelled_order_is_not_paid() -> None:
 def test_a_pending_order_is_cancelled_once() -> None:
     order = an_order()
 
-    assert order.cancel(LATER, etag="1")
+    assert order.cancel(LATER, etag="1", within=UNPAID)
     assert (order.status, order.version, order.cancelled_at) == (OrderStatus.CANCELLED, 2, LATER)
-    assert not order.cancel(LATER + timedelta(seconds=1), etag="1")
+    assert not order.cancel(LATER + timedelta(seconds=1), etag="1", within=UNPAID)
     assert order.cancelled_at == LATER
 
 
-@pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.PENDING, OrderStatus.CANCELLED}))
-def test_an_order_that_is_paid_is_not_cancelled(status: OrderStatus) -> None:
-    with pytest.raises(FailedPrecondition, match="ORDER_NOT_CANCELLABLE"):
-        an_order(status=status).cancel(LATER)
+@pytest.mark.parametrize(
+    ("within", "statuses"),
+    [
+        pytest.param(UNPAID, "PENDING", id="by the clock"),
+        pytest.param(UNPACKED, "PENDING PAID", id="by its buyer"),
+        pytest.param(UNSHIPPED, "PENDING PAID FULFILLED", id="by staff"),
+    ],
+)
+def test_who_cancels_an_order_decides_until_when(within: frozenset[OrderStatus], statuses: str) -> None:
+    for status in set(OrderStatus) - {OrderStatus.CANCELLED}:
+        order = an_order(status=status)
+        if status in statuses.split():
+            assert order.cancel(LATER, within=within)
+        else:
+            with pytest.raises(FailedPrecondition, match="ORDER_NOT_CANCELLABLE") as refused:
+                order.cancel(LATER, within=within)
+            assert refused.value.facts == {"order_id": order.id, "status": status}
+            assert (order.status, order.version) == (status, 1)
+
+
+def test_what_can_be_cancelled_is_what_has_a_way_there() -> None:
+    assert {status for status, ways in NEXT.items() if OrderStatus.CANCELLED in ways} == UNSHIPPED
+
+
+def test_a_paid_order_goes_on_to_its_buyer_a_milestone_at_a_time() -> None:
+    order = an_order(status=OrderStatus.PAID)
+    steps = {
+        OrderStatus.FULFILLED: "fulfilled_at",
+        OrderStatus.SHIPPED: "shipped_at",
+        OrderStatus.DELIVERED: "delivered_at",
+    }
+
+    for number, (to, milestone) in enumerate(steps.items(), 1):
+        now = NOW + timedelta(days=number)
+        assert order.advance(to, now, etag=str(number))
+        assert (order.status, order.version, order.updated_at, getattr(order, milestone)) == (to, number + 1, now, now)
+        assert not order.advance(to, now + timedelta(hours=1), etag="1")
+        assert (order.version, getattr(order, milestone)) == (number + 1, now)
+    assert order.cancelled_at is None
+
+
+@pytest.mark.parametrize("to", [OrderStatus.FULFILLED, OrderStatus.SHIPPED, OrderStatus.DELIVERED])
+def test_an_order_leaves_out_no_step_and_takes_none_back(to: OrderStatus) -> None:
+    for status in (status for status in OrderStatus if status is not to and to not in NEXT[status]):
+        order = an_order(status=status)
+        with pytest.raises(FailedPrecondition, match="ORDER_STATUS_CONFLICT") as refused:
+            order.advance(to, LATER)
+        assert refused.value.facts == {"order_id": order.id, "from": status, "to": to}
+        assert (order.status, order.version, order.updated_at) == (status, 1, NOW)
+
+
+def test_milestones_come_in_their_order_whatever_a_clock_says() -> None:
+    order = an_order(status=OrderStatus.PAID)
+
+    order.advance(OrderStatus.FULFILLED, LATER)
+    order.advance(OrderStatus.SHIPPED, NOW)
+
+    assert order.fulfilled_at == order.shipped_at == order.updated_at == LATER
+
+
+def test_notes_are_changed_whatever_the_status_and_nothing_else_is() -> None:
+    for status in OrderStatus:
+        order = an_order(status=status)
+
+        assert order.update({"notes": "leave it with the porter"}, LATER, etag="1")
+
+        assert (order.status, order.version, order.updated_at) == (status, 2, LATER)
+        assert (order.notes, order.metadata) == ("leave it with the porter", None)
+        assert order.update({"notes": None, "metadata": {"gift": True}}, LATER)
+        assert (order.notes, order.metadata, order.version) == (None, {"gift": True}, 3)
+
+
+def test_notes_that_say_what_they_said_change_nothing() -> None:
+    order = an_order()
+    order.notes, order.metadata = "fragile", {"weight": Decimal("0.1"), "gift": True}
+
+    assert not order.update({"notes": "fragile", "metadata": {"gift": True, "weight": 0.1}}, LATER)
+    assert not order.update({}, LATER)
+    assert (order.version, order.updated_at) == (1, NOW)
 
 
 def test_a_stale_etag_changes_nothing() -> None:
     order = an_order()
     with pytest.raises(Aborted, match="ETAG_MISMATCH"):
-        order.cancel(LATER, etag="7")
-    assert order.status is OrderStatus.PENDING
+        order.cancel(LATER, etag="7", within=UNPAID)
+    with pytest.raises(Aborted, match="ETAG_MISMATCH"):
+        order.update({"notes": "fragile"}, LATER, etag="7")
+    with pytest.raises(Aborted, match="ETAG_MISMATCH"):
+        order.advance(OrderStatus.FULFILLED, LATER, etag="7")
+    assert (order.status, order.notes, order.version) == (OrderStatus.PENDING, None, 1)
 
 
 def test_every_status_has_its_ways_and_none_leads_back() -> None:

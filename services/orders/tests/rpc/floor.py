@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import Any
 
+from google.type.decimal_pb2 import Decimal
 from google.type.money_pb2 import Money
 from lumi.marketing.v1 import coupon_pb2
 from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
@@ -15,7 +16,7 @@ from lumi.orders.v1.cart_pb2_grpc import CartServiceStub
 from lumi_common.cuid import cuid
 from lumi_common.service import Runtime
 from lumi_orders.server import REFUSALS, Peers, compose, peers_of
-from tests.kit.buying import Shelf, Shopper, request_id, usd
+from tests.kit.buying import Guest, Shelf, Shopper, request_id, usd
 from tests.kit.shop import Shop
 
 
@@ -33,11 +34,23 @@ class Floor:
     async def shopper(self) -> Shopper:
         return await self.shop.shopper()
 
+    async def guest(self) -> Guest:
+        return await Guest.come(self.shop.stub)
+
     async def coupon(self, cents: int, **facts: Any) -> str:
         """A new coupon that takes so much off; its code."""
-        given = coupon_pb2.Coupon(
-            code=f"C-{cuid()}", type=coupon_pb2.COUPON_TYPE_FIXED_AMOUNT, amount=usd(cents), **facts
-        )
+        return await self._print(type=coupon_pb2.COUPON_TYPE_FIXED_AMOUNT, amount=usd(cents), **facts)
+
+    async def percentage(self, percent: str, **facts: Any) -> str:
+        """A new coupon that takes so many hundredths off; its code."""
+        return await self._print(type=coupon_pb2.COUPON_TYPE_PERCENTAGE, percent=Decimal(value=percent), **facts)
+
+    async def free_shipping(self, **facts: Any) -> str:
+        """A new coupon that takes the shipping off; its code."""
+        return await self._print(type=coupon_pb2.COUPON_TYPE_FREE_SHIPPING, **facts)
+
+    async def _print(self, **facts: Any) -> str:
+        given = coupon_pb2.Coupon(code=f"C-{cuid()}", **facts)
         request = coupon_pb2.CreateCouponRequest(coupon=given, request_id=request_id())
         return str((await self._coupons.CreateCoupon(request)).code)
 
@@ -68,30 +81,31 @@ class Floor:
 
     async def orders_of(self, cart_id: str) -> list[tuple[str, str]]:
         """Id and status of what a cart became."""
-        return await self._rows("select id, status from orders where cart_id = $1", cart_id)
+        return await self.rows("select id, status from orders where cart_id = $1", cart_id)
 
     async def history(self, order_id: str) -> list[tuple[Any, ...]]:
         """From which status to which an order went, with its versions."""
-        return await self._rows(
+        return await self.rows(
             "select from_status, to_status, version from order_status_history where order_id = $1 order by version",
             order_id,
         )
 
     async def told(self, aggregate_id: str) -> list[str]:
         """Types of the events of a cart or an order."""
-        rows = await self._rows("select type from outbox_events where aggregate_id = $1 order by seq", aggregate_id)
+        rows = await self.rows("select type from outbox_events where aggregate_id = $1 order by seq", aggregate_id)
         return [row[0] for row in rows]
 
     async def in_flight(self, cart_id: str) -> int:
         """How many placings of this cart are not over."""
         return len(
-            await self._rows(
+            await self.rows(
                 "select 1 from checkouts where cart_id = $1 or order_id in (select id from orders where cart_id = $1)",
                 cart_id,
             )
         )
 
-    async def _rows(self, query: str, *values: Any) -> list[Any]:
+    async def rows(self, query: str, *values: Any) -> list[Any]:
+        """What a query of the orders schema finds."""
         async with self.shop.database("orders") as database:
             return [tuple(row) for row in await database.fetch(query, *values)]
 

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from lumi.orders.v1 import order_pb2 as pb
-from lumi.orders.v1.order_pb2_grpc import OrderServiceStub
 from lumi.payments.v1 import payment_pb2
-from lumi.payments.v1.payment_pb2_grpc import PaymentServiceStub
 
-from lumi_common.errors import Aborted, FailedPrecondition, NotFound
-from services.orders.tests.rpc.floor import Floor, branch, eventually
-from tests.kit.buying import Shopper, request_id, usd
+from lumi_common.errors import Aborted, NotFound
+from services.orders.tests.rpc.books import GIVEN_UP, UNDONE, WAITING, Sale, sell, sold, staff
+from services.orders.tests.rpc.floor import Floor, branch
+from tests.kit.buying import request_id
 from tests.kit.shop import Shop
 
 
@@ -24,121 +22,103 @@ async def floor(shop: Shop) -> AsyncIterator[Floor]:
 
 
 @pytest.fixture
-async def ada(floor: Floor) -> Shopper:
-    return await floor.shopper()
+async def sale(floor: Floor) -> Sale:
+    return await sell(floor)
 
 
-async def pending(floor: Floor, ada: Shopper, **facts: Any) -> tuple[pb.PlaceOrderResponse, str, str]:
-    """An order that waits for its money, its variant (of which there were 5) and its coupon."""
-    soup, coupon = await floor.shelf.put(5), await floor.coupon(50)
-    placed = await ada.place(await ada.fill((soup, 2), coupon=coupon), **facts)
-    assert placed.order.status == pb.ORDER_STATUS_PENDING
-    return placed, soup, coupon
+async def test_an_order_waits_for_its_money_and_is_paid_when_staff_record_it(sale: Sale) -> None:
+    assert sale.placed.next_action.type == payment_pb2.NEXT_ACTION_TYPE_PAY_MANUALLY
+    await sale.expect(WAITING)
+
+    await sale.record()
+
+    await sale.expect(sold("PAID"))
+    assert await sale.floor.history(sale.id) == [(None, "PENDING", 1), ("PENDING", "PAID", 2)]
 
 
-async def record(floor: Floor, placed: pb.PlaceOrderResponse) -> None:
-    staff = await floor.shop.user("payments.record")
-    await floor.shop.stub(PaymentServiceStub, staff.token).RecordManualPayment(
-        payment_pb2.RecordManualPaymentRequest(id=placed.payment_id, amount=placed.order.total_amount)
-    )
+async def test_a_cancelled_order_gives_everything_back(sale: Sale) -> None:
+    request = pb.CancelOrderRequest(id=sale.id, reason="changed my mind", etag="1", request_id=request_id())
 
-
-async def status(ada: Shopper, order_id: str) -> int:
-    return int((await ada.stub(OrderServiceStub).GetOrder(pb.GetOrderRequest(id=order_id))).status)
-
-
-async def test_an_order_waits_for_its_money_and_is_paid_when_staff_record_it(floor: Floor, ada: Shopper) -> None:
-    id = request_id()
-    placed, soup, coupon = await pending(floor, ada, request_id=id)
-
-    assert placed.next_action.type == payment_pb2.NEXT_ACTION_TYPE_PAY_MANUALLY
-    assert await floor.shelf.stock(soup) == (5, 2)
-    assert await floor.in_flight(placed.order.cart_id) == 0
-    await record(floor, placed)
-
-    await eventually(lambda: status(ada, placed.order.id), pb.ORDER_STATUS_PAID)
-    assert await floor.history(placed.order.id) == [(None, "PENDING", 1), ("PENDING", "PAID", 2)]
-    await eventually(lambda: floor.shelf.stock(soup), (3, 0))
-    assert await floor.uses(coupon) == 1
-    cancel = pb.CancelOrderRequest(id=placed.order.id)
-    with pytest.raises(FailedPrecondition, match="ORDER_NOT_CANCELLABLE") as refused:
-        await ada.stub(OrderServiceStub).CancelOrder(cancel)
-    assert refused.value.facts["status"] == "PAID"
-
-
-async def test_a_cancelled_order_gives_everything_back(floor: Floor, ada: Shopper) -> None:
-    placed, soup, coupon = await pending(floor, ada)
-    order, orders = placed.order, ada.stub(OrderServiceStub)
-    request = pb.CancelOrderRequest(id=order.id, reason="changed my mind", etag="1", request_id=request_id())
-
-    cancelled = await orders.CancelOrder(request)
+    cancelled = await sale.orders.CancelOrder(request)
 
     assert cancelled.status == pb.ORDER_STATUS_CANCELLED
     assert cancelled.cancelled_time == cancelled.update_time
-    assert await orders.GetOrder(pb.GetOrderRequest(id=order.id)) == cancelled
-    assert await floor.shelf.stock(soup) == (5, 0)
-    assert await floor.uses(coupon) == 0
-    assert await floor.captured(order.id) == [("FAILED", usd(0))]
-    assert await floor.in_flight(order.cart_id) == 0
-    assert await orders.CancelOrder(request) == cancelled
-    assert await orders.CancelOrder(pb.CancelOrderRequest(id=order.id, etag="1")) == cancelled
-    assert await floor.told(order.id) == ["order.placed", "order.cancelled"]
+    assert await sale.books() == GIVEN_UP
+    assert await sale.get() == cancelled
+    assert await sale.orders.CancelOrder(request) == cancelled
+    assert await sale.cancel(etag="1") == cancelled
+    await sale.expect_sound()
+    assert await sale.floor.told(sale.id) == ["order.placed", "order.cancelled"]
 
 
-async def test_two_cancellations_at_once_are_recorded_once(floor: Floor, ada: Shopper) -> None:
-    placed, soup, coupon = await pending(floor, ada)
-    cancel = pb.CancelOrderRequest(id=placed.order.id)
-    orders = ada.stub(OrderServiceStub)
-
-    answers = await asyncio.gather(*(orders.CancelOrder(cancel) for _ in range(5)))
+async def test_cancellations_at_once_are_recorded_once(sale: Sale) -> None:
+    answers = await asyncio.gather(*(sale.cancel() for _ in range(25)))
 
     assert all(answer == answers[0] for answer in answers)
-    assert await floor.told(placed.order.id) == ["order.placed", "order.cancelled"]
-    assert (await floor.shelf.stock(soup), await floor.uses(coupon)) == ((5, 0), 0)
+    assert await sale.floor.told(sale.id) == ["order.placed", "order.cancelled"]
+    await sale.expect(GIVEN_UP)
 
 
-async def test_of_cancellation_and_payment_at_once_the_money_decides(floor: Floor) -> None:
-    for _ in range(4):
-        ada = await floor.shopper()
-        placed, soup, coupon = await pending(floor, ada)
-        cancel = ada.stub(OrderServiceStub).CancelOrder(pb.CancelOrderRequest(id=placed.order.id))
+async def test_an_order_that_is_paid_while_it_is_cancelled_is_cancelled_and_paid_back(floor: Floor) -> None:
+    sales = await asyncio.gather(*(sell(floor) for _ in range(12)))
 
-        await asyncio.gather(cancel, record(floor, placed), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(way for sale in sales for way in (sale.cancel(), sale.record())), return_exceptions=True
+    )
 
-        [(paid, captured)] = await floor.captured(placed.order.id)
-        assert paid in ("SETTLED", "FAILED")
-        sold = paid == "SETTLED"
-        wanted = pb.ORDER_STATUS_PAID if sold else pb.ORDER_STATUS_CANCELLED
-        await eventually(lambda: status(ada, placed.order.id), wanted)  # noqa: B023
-        assert captured == (placed.order.total_amount if sold else usd(0))
-        await eventually(lambda: floor.shelf.stock(soup), (3, 0) if sold else (5, 0))  # noqa: B023
-        await eventually(lambda: floor.uses(coupon), int(sold))  # noqa: B023
+    for sale, cancelled, recorded in zip(sales, outcomes[::2], outcomes[1::2], strict=True):
+        assert isinstance(cancelled, pb.Order)
+        # Whoever recorded the money was told so, or that the payment is given up.
+        assert recorded is None or "PAYMENT_NOT_RECORDABLE" in str(recorded)
+        await sale.expect(GIVEN_UP if recorded else UNDONE)
 
 
-async def test_a_cancellation_is_its_buyers_or_of_staff_who_may(floor: Floor, ada: Shopper) -> None:
-    placed, *_ = await pending(floor, ada)
-    cancel = pb.CancelOrderRequest(id=placed.order.id)
+async def test_a_cancellation_is_its_buyers_or_of_staff_who_may(sale: Sale) -> None:
     with pytest.raises(NotFound):
-        await (await floor.shopper()).stub(OrderServiceStub).CancelOrder(cancel)
+        await (await sell(sale.floor)).orders.CancelOrder(pb.CancelOrderRequest(id=sale.id))
     with pytest.raises(Aborted, match="ETAG_MISMATCH"):
-        await ada.stub(OrderServiceStub).CancelOrder(pb.CancelOrderRequest(id=placed.order.id, etag="9"))
-    reader = await floor.shop.user("orders.read")
+        await sale.cancel(etag="9")
     with pytest.raises(NotFound):
-        await floor.shop.stub(OrderServiceStub, reader.token).CancelOrder(cancel)
+        await sale.cancel(await staff(sale.floor, "orders.read"))
 
-    staff = await floor.shop.user("orders.cancel")
-    answer = await floor.shop.stub(OrderServiceStub, staff.token).CancelOrder(cancel)
+    answer = await sale.cancel(await staff(sale.floor, "orders.cancel"))
 
     assert answer.status == pb.ORDER_STATUS_CANCELLED
 
 
 async def test_an_order_that_nobody_pays_is_cancelled_in_time(shop: Shop) -> None:
     async with branch(shop, by_hand=True, order_expiry_seconds=0.5, sweep_seconds=0.3) as floor:
-        ada = await floor.shopper()
-        placed, soup, coupon = await pending(floor, ada)
+        sale = await sell(floor)
 
-        await eventually(lambda: status(ada, placed.order.id), pb.ORDER_STATUS_CANCELLED)
-        await eventually(lambda: floor.shelf.stock(soup), (5, 0))
-        await eventually(lambda: floor.in_flight(placed.order.cart_id), 0)
-        assert await floor.uses(coupon) == 0
-        assert await floor.captured(placed.order.id) == [("FAILED", usd(0))]
+        await sale.expect(GIVEN_UP)
+
+        async with shop.database("orders") as database:
+            why = await database.fetchrow(
+                "select actor, reason from order_status_history where order_id = $1 and version = 2", sale.id
+            )
+        assert tuple(why) == ("service:orders.sweeper", "not paid in time")
+
+
+async def test_an_order_is_not_cancelled_because_the_news_of_its_money_is_late(shop: Shop) -> None:
+    async with branch(shop, by_hand=True, order_expiry_seconds=3, sweep_seconds=0.3) as floor:
+        sale = await sell(floor)
+        async with shop.database("orders") as database:
+            # Whatever this payment tells is old news to its consumer.
+            await database.execute(
+                "insert into inbox_versions (consumer, aggregate, aggregate_id, version) values ($1, $2, $3, 99)",
+                "orders-payments", "Payment", sale.placed.payment_id,
+            )  # fmt: skip
+        await sale.record()
+        assert (await sale.books()).status == "PENDING"
+
+        await sale.expect(sold("PAID"))
+        assert await floor.told(sale.id) == ["order.placed", "order.paid"]
+
+
+async def test_the_sweeper_cancels_what_is_not_paid_and_nothing_else(shop: Shop) -> None:
+    async with branch(shop, order_expiry_seconds=0.1, sweep_seconds=0.1) as floor:
+        sale = await sell(floor)
+
+        await asyncio.sleep(1)
+
+        await sale.expect(sold("PAID"))

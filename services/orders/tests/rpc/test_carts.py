@@ -147,16 +147,31 @@ async def test_a_quote_is_what_the_order_will_cost(floor: Floor, ada: Shopper, c
     soup, bread, coupon = await floor.shelf.put(cents=250), await floor.shelf.put(cents=199), await floor.coupon(100)
     cart = await ada.fill((soup, 3), (bread, 1), coupon=coupon)
 
-    quote = await carts.QuoteCart(pb.QuoteCartRequest(id=cart.id))
+    quote = await carts.QuoteCart(pb.QuoteCartRequest(id=cart.id, shipping_address_id=ada.address))
     order = (await ada.place(cart)).order
 
-    assert quote.is_orderable
+    assert (quote.is_orderable, list(quote.issues)) == (True, [])
     assert (quote.cart_etag, quote.coupon_code, quote.coupon_refusal) == (cart.etag, coupon, "")
     assert (quote.subtotal_amount, quote.discount_amount) == (order.subtotal_amount, order.discount_amount)
     assert quote.total_amount == order.total_amount == usd(849)
     assert [line.discount_amount for line in quote.lines] == [item.discount_amount for item in order.items]
     with pytest.raises(FailedPrecondition, match="CART_NOT_ACTIVE"):
         await carts.QuoteCart(pb.QuoteCartRequest(id=cart.id))
+
+
+async def test_a_quote_of_a_cart_that_is_being_placed_says_so(floor: Floor, ada: Shopper, carts: Any) -> None:
+    cart = await ada.fill((await floor.shelf.put(), 1))
+    async with floor.shop.database("orders") as database:
+        await database.execute(
+            "insert into checkouts (id, order_id, cart_id, step, next_attempt_at) "
+            "values ($1, $1, $2, 'RESERVE', now() + interval '1 hour')",
+            cuid(),
+            cart.id,
+        )
+
+    quote = await carts.QuoteCart(pb.QuoteCartRequest(id=cart.id, shipping_address_id=ada.address))
+
+    assert (list(quote.issues), quote.is_orderable) == ([pb.CART_ISSUE_BEING_PLACED], False)
 
 
 async def test_a_coupon_that_gives_nothing_is_refused_with_its_reason(floor: Floor, ada: Shopper, carts: Any) -> None:

@@ -1,5 +1,6 @@
 """Short ways to carts and orders in the database, and to what was recorded of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,10 +10,11 @@ from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_orders.domain.cart import Cart, InventoryPolicy, Offer
 from lumi_orders.domain.checkout import Origin
-from lumi_orders.domain.order import Order, SoldLine, place
+from lumi_orders.domain.order import MILESTONES, Order, OrderStatus, SoldLine, place
 from lumi_orders.domain.reference import new_reference
 from lumi_orders.storage import carts, placing
 from lumi_orders.storage.checkouts import Checkouts, Started
+from lumi_orders.storage.orders import ADVANCE, CANCEL, PAY, moving
 from lumi_orders.storage.requests import UNASKED
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -73,6 +75,41 @@ async def place_order(db: Database, context: Context, cart: Cart) -> Order:
     await start(db, context, cart, order.id)
     assert await db.on(context).fetchrow(placing.PLACE, **placing.placing(order, cart, "user:ada"))
     return order
+
+
+async def a_placed_order(db: Database, context: Context) -> Order:
+    """An order whose placing is over, and which waits for its money."""
+    order = await place_order(db, context, await new_cart(db, context, (an_offer(), 1)))
+    await db.on(context).fetchrow(placing.FINISH, **UNASKED, order_id=order.id)
+    return order
+
+
+async def an_order_that_is(status: OrderStatus, db: Database, context: Context) -> Order:
+    """An order that went all the way to this status; to CANCELLED from PENDING."""
+    order = await a_placed_order(db, context)
+    for step in (OrderStatus.PAID, OrderStatus.FULFILLED, OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+        if order.status is not status and status is not OrderStatus.CANCELLED:
+            assert await go(db, context, order, step)
+    if status is OrderStatus.CANCELLED:
+        assert await go(db, context, order, status)
+    return order
+
+
+async def go(db: Database, context: Context, order: Order, to: OrderStatus) -> bool:
+    """Write the order's next status, whatever it is; False when the statement let nothing through."""
+    moved = replace(order, status=to, version=order.version + 1)
+    if to in MILESTONES:
+        setattr(moved, MILESTONES[to], moved.updated_at)
+    values = moving(moved, "user:ada", "so it goes")
+    if to is OrderStatus.CANCELLED:
+        values |= {"checkout_id": cuid(), "lease": LEASE}
+    statement = {OrderStatus.PAID: PAY, OrderStatus.CANCELLED: CANCEL, **ADVANCE}[to]
+    if await db.on(context).fetchrow(statement, **(UNASKED if statement is not PAY else {}), **values) is None:
+        return False
+    order.status, order.version = moved.status, moved.version
+    for milestone in MILESTONES.values():
+        setattr(order, milestone, getattr(moved, milestone))
+    return True
 
 
 async def told(db: Database, aggregate_id: str) -> list[Any]:

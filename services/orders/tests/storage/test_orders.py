@@ -1,6 +1,5 @@
 """Orders in the database."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,35 +8,18 @@ from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import NotFound
-from lumi_orders.domain.order import Order, OrderStatus
+from lumi_orders.domain.order import OrderStatus
 from lumi_orders.storage.checkouts import Checkouts
-from lumi_orders.storage.orders import CANCEL, Orders, moving
-from lumi_orders.storage.placing import FINISH
-from lumi_orders.storage.requests import UNASKED
+from lumi_orders.storage.orders import Orders
 from services.orders.tests.storage.model import (
     LEASE,
-    NOW,
+    a_placed_order,
     an_offer,
-    history,
+    an_order_that_is,
     new_cart,
     place_order,
     start,
-    step_of,
-    told,
-)  # fmt: skip
-
-
-async def cancel(db: Database, context: Context, order: Order) -> bool:
-    order.cancel(NOW)
-    values = moving(order, "user:ada", "changed my mind")
-    row = await db.on(context).fetchrow(CANCEL, **UNASKED, **values, checkout_id=cuid(), lease=LEASE)
-    return row is not None
-
-
-async def a_placed_order(db: Database, context: Context) -> Order:
-    order = await place_order(db, context, await new_cart(db, context, (an_offer(), 1)))
-    await db.on(context).fetchrow(FINISH, **UNASKED, order_id=order.id)
-    return order
+)
 
 
 async def test_an_order_is_found_by_id_reference_and_cart(db: Database, context: Context) -> None:
@@ -73,51 +55,16 @@ async def test_pages_of_orders_are_newest_first_without_gap_or_repeat(db: Databa
     assert none.items == []
 
 
-async def test_a_cancellation_leaves_its_undoing_as_a_row(db: Database, context: Context) -> None:
-    order = await a_placed_order(db, context)
-
-    assert await cancel(db, context, order)
-
-    assert await Orders(db).get(order.id, owner=None) == order
-    assert await step_of(db, order.id) == "UNDO"
-    assert await history(db, order.id) == [(None, "PENDING", 1), ("PENDING", "CANCELLED", 2)]
-    assert [row["type"] for row in await told(db, order.id)] == ["order.placed", "order.cancelled"]
-
-
-async def test_an_order_being_placed_is_not_cancelled(db: Database, context: Context) -> None:
-    order = await place_order(db, context, await new_cart(db, context, (an_offer(), 1)))
-
-    assert not await cancel(db, context, order)
-
-    assert (await Orders(db).get(order.id, owner=None)).status is OrderStatus.PENDING
-    assert await step_of(db, order.id) == "PAY"
-
-
-async def test_of_payment_and_cancellation_at_once_one_wins(db: Database, context: Context) -> None:
-    for _ in range(5):
-        caller = Context(method=context.method, principal=type(context.principal).user(cuid()))
-        order = await a_placed_order(db, caller)
-        paid, cancelled = [await Orders(db).get(order.id, owner=None) for _ in range(2)]
-        paid.pay(NOW)
-
-        won = await asyncio.gather(Orders(db.on(caller)).pay(paid, "service:payments"), cancel(db, caller, cancelled))
-
-        assert sum(won) == 1
-        found = await Orders(db).get(order.id, owner=None)
-        assert found.version == 2
-        assert (found.cancelled_at is not None) == (found.status is OrderStatus.CANCELLED) == won[1]
-
-
 async def test_the_states_that_catalogue_asks_for(db: Database, context: Context) -> None:
-    live = await a_placed_order(db, context)
-    cancelled = await a_placed_order(db, context)
-    await cancel(db, context, cancelled)
+    orders = {status: await an_order_that_is(status, db, context) for status in OrderStatus}
     cart = await new_cart(db, context, (an_offer(), 1))
     placing, unknown = cuid(), cuid()
     await start(db, context, cart, placing)
 
-    states = await Orders(db).states([live.id, cancelled.id, placing, unknown])
-    assert states == {live.id: "LIVE", cancelled.id: "GONE", placing: "PLACING", unknown: "GONE"}
+    states = await Orders(db).states([*(order.id for order in orders.values()), placing, unknown])
+    for status, order in orders.items():
+        assert states[order.id] == ("GONE" if status is OrderStatus.CANCELLED else "LIVE")
+    assert (states[placing], states[unknown]) == ("PLACING", "GONE")
 
     await Checkouts(db).undo(placing, "gave up", LEASE)
     assert await Orders(db).states([placing]) == {placing: "GONE"}

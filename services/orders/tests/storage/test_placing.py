@@ -117,7 +117,7 @@ async def test_an_order_is_not_written_once_its_checkout_is_being_undone(db: Dat
     cart = await new_cart(db, context, (an_offer(), 1))
     order = an_order(cart, cuid())
     await start(db, context, cart, order.id)
-    assert await Checkouts(db).undo(order.id, "somebody gave up", LEASE)
+    assert await Checkouts(db).undo(order.id, "somebody gave up", LEASE) == 0
 
     assert await db.on(context).fetchrow(PLACE, **placing(order, cart, "user:ada")) is None
 
@@ -193,5 +193,7 @@ async def test_what_was_left_is_taken_up_by_one_and_again_later(db: Database, co
     assert due.origin is not None
     assert due.origin.request_id == "r-" + left
     assert left not in [each.order_id for each in await Checkouts(db).claim(LEASE)]
-    await Checkouts(db).end(left)
+    await Checkouts(db).end(left, due.attempts - 1)
+    assert await step_of(db, left) == "UNDO"
+    await Checkouts(db).end(left, due.attempts)
     assert await step_of(db, left) is None

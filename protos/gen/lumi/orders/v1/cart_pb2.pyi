@@ -22,6 +22,15 @@ class CartStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CART_STATUS_CHECKED_OUT: _ClassVar[CartStatus]
     CART_STATUS_ABANDONED: _ClassVar[CartStatus]
 
+class CartIssue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CART_ISSUE_UNSPECIFIED: _ClassVar[CartIssue]
+    CART_ISSUE_EMPTY: _ClassVar[CartIssue]
+    CART_ISSUE_LINE: _ClassVar[CartIssue]
+    CART_ISSUE_ADDRESS_REQUIRED: _ClassVar[CartIssue]
+    CART_ISSUE_COUPON_REFUSED: _ClassVar[CartIssue]
+    CART_ISSUE_BEING_PLACED: _ClassVar[CartIssue]
+
 class QuoteIssue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     QUOTE_ISSUE_UNSPECIFIED: _ClassVar[QuoteIssue]
@@ -29,15 +38,34 @@ class QuoteIssue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     QUOTE_ISSUE_INSUFFICIENT_STOCK: _ClassVar[QuoteIssue]
     QUOTE_ISSUE_PRICE_CHANGED: _ClassVar[QuoteIssue]
     QUOTE_ISSUE_CURRENCY_MISMATCH: _ClassVar[QuoteIssue]
+
+class MergePolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MERGE_POLICY_UNSPECIFIED: _ClassVar[MergePolicy]
+    MERGE_POLICY_ADD: _ClassVar[MergePolicy]
+    MERGE_POLICY_KEEP_LARGER: _ClassVar[MergePolicy]
+    MERGE_POLICY_KEEP_USER_CART: _ClassVar[MergePolicy]
+    MERGE_POLICY_KEEP_GUEST_CART: _ClassVar[MergePolicy]
 CART_STATUS_UNSPECIFIED: CartStatus
 CART_STATUS_ACTIVE: CartStatus
 CART_STATUS_CHECKED_OUT: CartStatus
 CART_STATUS_ABANDONED: CartStatus
+CART_ISSUE_UNSPECIFIED: CartIssue
+CART_ISSUE_EMPTY: CartIssue
+CART_ISSUE_LINE: CartIssue
+CART_ISSUE_ADDRESS_REQUIRED: CartIssue
+CART_ISSUE_COUPON_REFUSED: CartIssue
+CART_ISSUE_BEING_PLACED: CartIssue
 QUOTE_ISSUE_UNSPECIFIED: QuoteIssue
 QUOTE_ISSUE_NOT_SELLABLE: QuoteIssue
 QUOTE_ISSUE_INSUFFICIENT_STOCK: QuoteIssue
 QUOTE_ISSUE_PRICE_CHANGED: QuoteIssue
 QUOTE_ISSUE_CURRENCY_MISMATCH: QuoteIssue
+MERGE_POLICY_UNSPECIFIED: MergePolicy
+MERGE_POLICY_ADD: MergePolicy
+MERGE_POLICY_KEEP_LARGER: MergePolicy
+MERGE_POLICY_KEEP_USER_CART: MergePolicy
+MERGE_POLICY_KEEP_GUEST_CART: MergePolicy
 
 class Cart(_message.Message):
     __slots__ = ("id", "user_id", "status", "currency_code", "items", "coupon_code", "shipping_address", "billing_address", "create_time", "update_time", "etag")
@@ -78,7 +106,7 @@ class CartItem(_message.Message):
     def __init__(self, id: _Optional[str] = ..., product_variant_id: _Optional[str] = ..., quantity: _Optional[int] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class CartQuote(_message.Message):
-    __slots__ = ("cart_id", "cart_etag", "lines", "subtotal_amount", "discount_amount", "shipping_amount", "tax_amount", "total_amount", "coupon_code", "coupon_refusal", "is_orderable")
+    __slots__ = ("cart_id", "cart_etag", "lines", "subtotal_amount", "discount_amount", "shipping_amount", "tax_amount", "total_amount", "coupon_code", "coupon_refusal", "is_orderable", "issues", "shipping_discount_amount", "prices_include_tax")
     CART_ID_FIELD_NUMBER: _ClassVar[int]
     CART_ETAG_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +118,9 @@ class CartQuote(_message.Message):
     COUPON_CODE_FIELD_NUMBER: _ClassVar[int]
     COUPON_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     IS_ORDERABLE_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_DISCOUNT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PRICES_INCLUDE_TAX_FIELD_NUMBER: _ClassVar[int]
     cart_id: str
     cart_etag: str
     lines: _containers.RepeatedCompositeFieldContainer[QuoteLine]
@@ -101,10 +132,13 @@ class CartQuote(_message.Message):
     coupon_code: str
     coupon_refusal: str
     is_orderable: bool
-    def __init__(self, cart_id: _Optional[str] = ..., cart_etag: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[QuoteLine, _Mapping]]] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., shipping_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., tax_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., total_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., coupon_code: _Optional[str] = ..., coupon_refusal: _Optional[str] = ..., is_orderable: _Optional[bool] = ...) -> None: ...
+    issues: _containers.RepeatedScalarFieldContainer[CartIssue]
+    shipping_discount_amount: _money_pb2.Money
+    prices_include_tax: bool
+    def __init__(self, cart_id: _Optional[str] = ..., cart_etag: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[QuoteLine, _Mapping]]] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., shipping_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., tax_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., total_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., coupon_code: _Optional[str] = ..., coupon_refusal: _Optional[str] = ..., is_orderable: _Optional[bool] = ..., issues: _Optional[_Iterable[_Union[CartIssue, str]]] = ..., shipping_discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., prices_include_tax: _Optional[bool] = ...) -> None: ...
 
 class QuoteLine(_message.Message):
-    __slots__ = ("product_variant_id", "product_id", "product_title", "variant_title", "sku", "quantity", "unit_price", "compare_at_price", "subtotal_amount", "discount_amount", "quantity_available", "issues")
+    __slots__ = ("product_variant_id", "product_id", "product_title", "variant_title", "sku", "quantity", "unit_price", "compare_at_price", "subtotal_amount", "discount_amount", "quantity_available", "issues", "tax_amount", "total_amount")
     PRODUCT_VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_TITLE_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +151,8 @@ class QuoteLine(_message.Message):
     DISCOUNT_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     ISSUES_FIELD_NUMBER: _ClassVar[int]
+    TAX_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     product_variant_id: str
     product_id: str
     product_title: str
@@ -129,7 +165,9 @@ class QuoteLine(_message.Message):
     discount_amount: _money_pb2.Money
     quantity_available: int
     issues: _containers.RepeatedScalarFieldContainer[QuoteIssue]
-    def __init__(self, product_variant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., product_title: _Optional[str] = ..., variant_title: _Optional[str] = ..., sku: _Optional[str] = ..., quantity: _Optional[int] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., compare_at_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., quantity_available: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[QuoteIssue, str]]] = ...) -> None: ...
+    tax_amount: _money_pb2.Money
+    total_amount: _money_pb2.Money
+    def __init__(self, product_variant_id: _Optional[str] = ..., product_id: _Optional[str] = ..., product_title: _Optional[str] = ..., variant_title: _Optional[str] = ..., sku: _Optional[str] = ..., quantity: _Optional[int] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., compare_at_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., subtotal_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., quantity_available: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[QuoteIssue, str]]] = ..., tax_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., total_amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class CreateCartRequest(_message.Message):
     __slots__ = ("currency_code", "request_id")
@@ -222,21 +260,39 @@ class RemoveCouponRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SetCartAddressesRequest(_message.Message):
-    __slots__ = ("id", "shipping_address_id", "billing_address_id", "etag", "request_id")
+    __slots__ = ("id", "shipping_address_id", "billing_address_id", "etag", "request_id", "shipping_address", "billing_address")
     ID_FIELD_NUMBER: _ClassVar[int]
     SHIPPING_ADDRESS_ID_FIELD_NUMBER: _ClassVar[int]
     BILLING_ADDRESS_ID_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    BILLING_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     id: str
     shipping_address_id: str
     billing_address_id: str
     etag: str
     request_id: str
-    def __init__(self, id: _Optional[str] = ..., shipping_address_id: _Optional[str] = ..., billing_address_id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    shipping_address: _address_pb2.PostalAddress
+    billing_address: _address_pb2.PostalAddress
+    def __init__(self, id: _Optional[str] = ..., shipping_address_id: _Optional[str] = ..., billing_address_id: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., shipping_address: _Optional[_Union[_address_pb2.PostalAddress, _Mapping]] = ..., billing_address: _Optional[_Union[_address_pb2.PostalAddress, _Mapping]] = ...) -> None: ...
 
 class QuoteCartRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "shipping_address_id")
     ID_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_ADDRESS_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    shipping_address_id: str
+    def __init__(self, id: _Optional[str] = ..., shipping_address_id: _Optional[str] = ...) -> None: ...
+
+class MergeGuestCartRequest(_message.Message):
+    __slots__ = ("guest_token", "policy", "etag", "request_id")
+    GUEST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    guest_token: str
+    policy: MergePolicy
+    etag: str
+    request_id: str
+    def __init__(self, guest_token: _Optional[str] = ..., policy: _Optional[_Union[MergePolicy, str]] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CartServiceStub:
-    """What a shopper means to buy. Nobody sends a price here: they all come from the catalogue. Another user's cart is
-    NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
+    """What a shopper means to buy, a user or a guest. Nobody sends a price here: they all come from the catalogue. Another's
+    cart is NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
     otherwise, and CART_BEING_PLACED while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
     """
 
@@ -92,16 +92,21 @@ class CartServiceStub:
                 request_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.QuoteCartRequest.SerializeToString,
                 response_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.CartQuote.FromString,
                 _registered_method=True)
+        self.MergeGuestCart = channel.unary_unary(
+                '/lumi.orders.v1.CartService/MergeGuestCart',
+                request_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.MergeGuestCartRequest.SerializeToString,
+                response_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.Cart.FromString,
+                _registered_method=True)
 
 
 class CartServiceServicer:
-    """What a shopper means to buy. Nobody sends a price here: they all come from the catalogue. Another user's cart is
-    NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
+    """What a shopper means to buy, a user or a guest. Nobody sends a price here: they all come from the catalogue. Another's
+    cart is NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
     otherwise, and CART_BEING_PLACED while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
     """
 
     def CreateCart(self, request, context):
-        """Makes an empty cart for the caller.
+        """Makes an empty cart for the caller: a guest's belongs to the session that their token names.
         ALREADY_EXISTS ACTIVE_CART_EXISTS when they have an ACTIVE one; metadata `cart_id` names it. INVALID_ARGUMENT
         CURRENCY_UNSUPPORTED.
         """
@@ -178,7 +183,8 @@ class CartServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetCartAddresses(self, request, context):
-        """Notes where a cart is to go, out of the caller's address book.
+        """Notes where a cart is to go: addresses out of the caller's address book, or as they are given here, which is what
+        guests do, who have no book.
         NOT_FOUND when there is no such cart. FAILED_PRECONDITION ADDRESS_NOT_FOUND when an address is not in their book.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -186,9 +192,26 @@ class CartServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def QuoteCart(self, request, context):
-        """What a cart would cost now, line by line, and what keeps it from being ordered. Promises nothing: placing the
-        order asks again.
-        NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE.
+        """What a cart would cost now, line by line, with shipping and tax for where it goes, and all that keeps it from being
+        ordered. Promises nothing: placing the order asks again.
+        NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE, ADDRESS_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeGuestCart(self, request, context):
+        """Takes what a guest put into their cart over to the caller's, at sign-in: `guest_token` proves whose guest they were.
+        The guest's cart becomes ABANDONED, unless the caller has no ACTIVE cart: then it becomes theirs as it is, whatever
+        the policy. Coupon and addresses come along where the caller's cart has none. Answers the caller's cart; when the
+        guest has no ACTIVE cart (any more), it changes nothing.
+
+        No line keeps somebody from signing in: one that would hold more than 1,000,000, or under the policy DENY more than
+        there is, holds that much (but never fewer than the caller had of it).
+        NOT_FOUND when neither has an ACTIVE cart. INVALID_ARGUMENT GUEST_TOKEN_INVALID. FAILED_PRECONDITION
+        CART_BEING_PLACED while an order is being placed from either, CURRENCY_MISMATCH when both hold lines and these are to
+        be put together, CART_FULL when there would be more than 500. ABORTED ETAG_MISMATCH when `etag` is stale, or others
+        keep changing the carts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,6 +275,11 @@ def add_CartServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.QuoteCartRequest.FromString,
                     response_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.CartQuote.SerializeToString,
             ),
+            'MergeGuestCart': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeGuestCart,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.MergeGuestCartRequest.FromString,
+                    response_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.Cart.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lumi.orders.v1.CartService', rpc_method_handlers)
@@ -261,8 +289,8 @@ def add_CartServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CartService:
-    """What a shopper means to buy. Nobody sends a price here: they all come from the catalogue. Another user's cart is
-    NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
+    """What a shopper means to buy, a user or a guest. Nobody sends a price here: they all come from the catalogue. Another's
+    cart is NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
     otherwise, and CART_BEING_PLACED while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
     """
 
@@ -553,6 +581,33 @@ class CartService:
             '/lumi.orders.v1.CartService/QuoteCart',
             lumi_dot_orders_dot_v1_dot_cart__pb2.QuoteCartRequest.SerializeToString,
             lumi_dot_orders_dot_v1_dot_cart__pb2.CartQuote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeGuestCart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.CartService/MergeGuestCart',
+            lumi_dot_orders_dot_v1_dot_cart__pb2.MergeGuestCartRequest.SerializeToString,
+            lumi_dot_orders_dot_v1_dot_cart__pb2.Cart.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,8 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
@@ -32,13 +34,67 @@ from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb
 from lumi.payments.v1 import payment_pb2 as lumi_dot_payments_dot_v1_dot_payment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alumi/orders/v1/order.proto\x12\x0elumi.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1clumi/common/v1/address.proto\x1a\x1clumi/common/v1/options.proto\x1a\x1elumi/payments/v1/payment.proto\"\xd1\x07\n\x05Order\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x61rt_id\x18\x04 \x01(\t\x12+\n\x06status\x18\x05 \x01(\x0e\x32\x1b.lumi.orders.v1.OrderStatus\x12(\n\x05items\x18\x06 \x03(\x0b\x32\x19.lumi.orders.v1.OrderItem\x12+\n\x0fsubtotal_amount\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x0f\x64iscount_amount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x0fshipping_amount\x18\t \x01(\x0b\x32\x12.google.type.Money\x12&\n\ntax_amount\x18\n \x01(\x0b\x32\x12.google.type.Money\x12(\n\x0ctotal_amount\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x13\n\x0b\x63oupon_code\x18\x0c \x01(\t\x12\x1b\n\x13shipping_address_id\x18\r \x01(\t\x12\x1a\n\x12\x62illing_address_id\x18\x0e \x01(\t\x12\x37\n\x10shipping_address\x18\x0f \x01(\x0b\x32\x1d.lumi.common.v1.PostalAddress\x12\x36\n\x0f\x62illing_address\x18\x10 \x01(\x0b\x32\x1d.lumi.common.v1.PostalAddress\x12)\n\x08metadata\x18\x11 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0bplaced_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x66ulfilled_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cshipped_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x64\x65livered_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63\x61ncelled_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x19 \x01(\t\"\xc1\x02\n\tOrderItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x1a\n\x12product_variant_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x30\n\x07variant\x18\x05 \x01(\x0b\x32\x1f.lumi.orders.v1.VariantSnapshot\x12\x10\n\x08quantity\x18\x06 \x01(\x05\x12&\n\nunit_price\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x0f\x64iscount_amount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12&\n\ntax_amount\x18\t \x01(\x0b\x32\x12.google.type.Money\x12(\n\x0ctotal_amount\x18\n \x01(\x0b\x32\x12.google.type.Money\"Z\n\x0fVariantSnapshot\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12+\n\nattributes\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa9\x06\n\x11PlaceOrderRequest\x12\'\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x36\n\x13shipping_address_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12\x35\n\x12\x62illing_address_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12G\n\x10payment_provider\x18\x04 \x01(\x0e\x32!.lumi.payments.v1.PaymentProviderB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\xf1\x03\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\xc5\x03\xbaH\xc1\x03\xba\x01\xbd\x03\n\x08metadata\x12uat most 50 keys of at most 64 characters; values are null, true, false, numbers, or texts of at most 1,000 characters\x1a\xb9\x02size(this) <= 50 && this.all(key, size(key) > 0 && size(key) <= 64 && !key.contains(\'\\u0000\') && type(this[key]) != list && type(this[key]) != map && (type(this[key]) != double || !this[key].isNan() && !this[key].isInf()) && (type(this[key]) != string || size(this[key]) <= 1000 && !this[key].contains(\'\\u0000\')))\x12\x1e\n\tcart_etag\x18\x06 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x81\x01\n\x12PlaceOrderResponse\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.lumi.orders.v1.Order\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x31\n\x0bnext_action\x18\x03 \x01(\x0b\x32\x1c.lumi.payments.v1.NextAction\"5\n\x0fGetOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"P\n\x1aGetOrderByReferenceRequest\x12\x32\n\treference\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[0-9A-HJKMNP-TV-Z]{10}$\"\xb7\x01\n\x11ListOrdersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32\x1b.lumi.orders.v1.OrderStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12*\n\x07user_id\x18\x04 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\"T\n\x12ListOrdersResponse\x12%\n\x06orders\x18\x01 \x03(\x0b\x32\x15.lumi.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x12\x43\x61ncelOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1c\n\x06reason\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"M\n\x1a\x42\x61tchGetOrderStatesRequest\x12/\n\x03ids\x18\x01 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x08\x01\x10\xe8\x07\x18\x01\"\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"I\n\x1b\x42\x61tchGetOrderStatesResponse\x12*\n\x06states\x18\x01 \x03(\x0b\x32\x1a.lumi.orders.v1.OrderState\"O\n\nOrderState\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12/\n\x08standing\x18\x02 \x01(\x0e\x32\x1d.lumi.orders.v1.OrderStanding*\xca\x01\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATUS_PENDING\x10\x01\x12\x15\n\x11ORDER_STATUS_PAID\x10\x02\x12\x1a\n\x16ORDER_STATUS_FULFILLED\x10\x03\x12\x18\n\x14ORDER_STATUS_SHIPPED\x10\x04\x12\x1a\n\x16ORDER_STATUS_DELIVERED\x10\x05\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x06*}\n\rOrderStanding\x12\x1e\n\x1aORDER_STANDING_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STANDING_LIVE\x10\x01\x12\x1a\n\x16ORDER_STANDING_PLACING\x10\x02\x12\x17\n\x13ORDER_STANDING_GONE\x10\x03\x32\x92\x06\n\x0cOrderService\x12w\n\nPlaceOrder\x12!.lumi.orders.v1.PlaceOrderRequest\x1a\".lumi.orders.v1.PlaceOrderResponse\"\"\x8a\xb5\x18\x04\x18\x01\x30\x01\x98\xb5\x18\x98u\x82\xd3\xe4\x93\x02\x0f\"\n/v1/orders:\x01*\x12q\n\x08GetOrder\x12\x1f.lumi.orders.v1.GetOrderRequest\x1a\x15.lumi.orders.v1.Order\"-\x90\x02\x01\x8a\xb5\x18\x0f\"\x0borders.read0\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/orders/{id}\x12\x8e\x01\n\x13GetOrderByReference\x12*.lumi.orders.v1.GetOrderByReferenceRequest\x1a\x15.lumi.orders.v1.Order\"4\x90\x02\x01\x8a\xb5\x18\x0f\"\x0borders.read0\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/orders:byReference\x12}\n\nListOrders\x12!.lumi.orders.v1.ListOrdersRequest\x1a\".lumi.orders.v1.ListOrdersResponse\"(\x90\x02\x01\x8a\xb5\x18\x0f\"\x0borders.read0\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/orders\x12\x80\x01\n\x0b\x43\x61ncelOrder\x12\".lumi.orders.v1.CancelOrderRequest\x1a\x15.lumi.orders.v1.Order\"6\x8a\xb5\x18\x11\"\rorders.cancel0\x01\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/orders/{id}:cancel:\x01*\x12\x82\x01\n\x13\x42\x61tchGetOrderStates\x12*.lumi.orders.v1.BatchGetOrderStatesRequest\x1a+.lumi.orders.v1.BatchGetOrderStatesResponse\"\x12\x90\x02\x01\x8a\xb5\x18\x0b*\tcatalogueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alumi/orders/v1/order.proto\x12\x0elumi.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1clumi/common/v1/address.proto\x1a\x1clumi/common/v1/options.proto\x1a\x1elumi/payments/v1/payment.proto\"\xe9\x0c\n\x05Order\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treference\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07user_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63\x61rt_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x06status\x18\x05 \x01(\x0e\x32\x1b.lumi.orders.v1.OrderStatusB\x04\xe2\x41\x01\x03\x12.\n\x05items\x18\x06 \x03(\x0b\x32\x19.lumi.orders.v1.OrderItemB\x04\xe2\x41\x01\x03\x12\x31\n\x0fsubtotal_amount\x18\x07 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x03\x12\x31\n\x0f\x64iscount_amount\x18\x08 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x03\x12\x31\n\x0fshipping_amount\x18\t \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x03\x12,\n\ntax_amount\x18\n \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x03\x12.\n\x0ctotal_amount\x18\x0b \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63oupon_code\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13shipping_address_id\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12 \n\x12\x62illing_address_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x10shipping_address\x18\x0f \x01(\x0b\x32\x1d.lumi.common.v1.PostalAddressB\x04\xe2\x41\x01\x03\x12<\n\x0f\x62illing_address\x18\x10 \x01(\x0b\x32\x1d.lumi.common.v1.PostalAddressB\x04\xe2\x41\x01\x03\x12\xf1\x03\n\x08metadata\x18\x11 \x01(\x0b\x32\x17.google.protobuf.StructB\xc5\x03\xbaH\xc1\x03\xba\x01\xbd\x03\n\x08metadata\x12uat most 50 keys of at most 64 characters; values are null, true, false, numbers, or texts of at most 1,000 characters\x1a\xb9\x02size(this) <= 50 && this.all(key, size(key) > 0 && size(key) <= 64 && !key.contains(\'\\u0000\') && type(this[key]) != list && type(this[key]) != map && (type(this[key]) != double || !this[key].isNan() && !this[key].isInf()) && (type(this[key]) != string || size(this[key]) <= 1000 && !this[key].contains(\'\\u0000\')))\x12\x35\n\x0bplaced_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x66ulfilled_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cshipped_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x64\x65livered_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x63\x61ncelled_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x19 \x01(\tB\x04\xe2\x41\x01\x03\x12 \n\x12prices_include_tax\x18\x1a \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1b\n\x05notes\x18\x1b \x01(\tB\x0c\xbaH\tr\x07\x18\x88\'\xba\x01\x01\x00\"\xc1\x02\n\tOrderItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x1a\n\x12product_variant_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x30\n\x07variant\x18\x05 \x01(\x0b\x32\x1f.lumi.orders.v1.VariantSnapshot\x12\x10\n\x08quantity\x18\x06 \x01(\x05\x12&\n\nunit_price\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x0f\x64iscount_amount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12&\n\ntax_amount\x18\t \x01(\x0b\x32\x12.google.type.Money\x12(\n\x0ctotal_amount\x18\n \x01(\x0b\x32\x12.google.type.Money\"Z\n\x0fVariantSnapshot\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12+\n\nattributes\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa9\x06\n\x11PlaceOrderRequest\x12\'\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x36\n\x13shipping_address_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12\x35\n\x12\x62illing_address_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12G\n\x10payment_provider\x18\x04 \x01(\x0e\x32!.lumi.payments.v1.PaymentProviderB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\xf1\x03\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\xc5\x03\xbaH\xc1\x03\xba\x01\xbd\x03\n\x08metadata\x12uat most 50 keys of at most 64 characters; values are null, true, false, numbers, or texts of at most 1,000 characters\x1a\xb9\x02size(this) <= 50 && this.all(key, size(key) > 0 && size(key) <= 64 && !key.contains(\'\\u0000\') && type(this[key]) != list && type(this[key]) != map && (type(this[key]) != double || !this[key].isNan() && !this[key].isInf()) && (type(this[key]) != string || size(this[key]) <= 1000 && !this[key].contains(\'\\u0000\')))\x12\x1e\n\tcart_etag\x18\x06 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x81\x01\n\x12PlaceOrderResponse\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.lumi.orders.v1.Order\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x31\n\x0bnext_action\x18\x03 \x01(\x0b\x32\x1c.lumi.payments.v1.NextAction\"5\n\x0fGetOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"P\n\x1aGetOrderByReferenceRequest\x12\x32\n\treference\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[0-9A-HJKMNP-TV-Z]{10}$\"\xb7\x01\n\x11ListOrdersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x35\n\x06status\x18\x03 \x01(\x0e\x32\x1b.lumi.orders.v1.OrderStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12*\n\x07user_id\x18\x04 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\"T\n\x12ListOrdersResponse\x12%\n\x06orders\x18\x01 \x03(\x0b\x32\x15.lumi.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x03\n\x12UpdateOrderRequest\x12p\n\x05order\x18\x01 \x01(\x0b\x32\x15.lumi.orders.v1.OrderBJ\xbaHG\xba\x01\x41\n\x08order.id\x12\x11id must be a cuid\x1a\"this.id.matches(\'^c[a-z0-9]{24}$\')\xc8\x01\x01\x12\xbb\x01\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x89\x01\xbaH\x85\x01\xba\x01\x81\x01\n\x10update_mask.size\x12*at most 10 paths of at most 100 characters\x1a\x41size(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"u\n\x13\x46ulfillOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"r\n\x10ShipOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"u\n\x13\x44\x65liverOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x92\x01\n\x12\x43\x61ncelOrderRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1c\n\x06reason\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"M\n\x1a\x42\x61tchGetOrderStatesRequest\x12/\n\x03ids\x18\x01 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x08\x01\x10\xe8\x07\x18\x01\"\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"I\n\x1b\x42\x61tchGetOrderStatesResponse\x12*\n\x06states\x18\x01 \x03(\x0b\x32\x1a.lumi.orders.v1.OrderState\"O\n\nOrderState\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12/\n\x08standing\x18\x02 \x01(\x0e\x32\x1d.lumi.orders.v1.OrderStanding*\xca\x01\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATUS_PENDING\x10\x01\x12\x15\n\x11ORDER_STATUS_PAID\x10\x02\x12\x1a\n\x16ORDER_STATUS_FULFILLED\x10\x03\x12\x18\n\x14ORDER_STATUS_SHIPPED\x10\x04\x12\x1a\n\x16ORDER_STATUS_DELIVERED\x10\x05\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x06*}\n\rOrderStanding\x12\x1e\n\x1aORDER_STANDING_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STANDING_LIVE\x10\x01\x12\x1a\n\x16ORDER_STANDING_PLACING\x10\x02\x12\x17\n\x13ORDER_STANDING_GONE\x10\x03\x32\x95\n\n\x0cOrderService\x12w\n\nPlaceOrder\x12!.lumi.orders.v1.PlaceOrderRequest\x1a\".lumi.orders.v1.PlaceOrderResponse\"\"\x8a\xb5\x18\x04\x10\x01\x30\x01\x98\xb5\x18\x98u\x82\xd3\xe4\x93\x02\x0f\"\n/v1/orders:\x01*\x12q\n\x08GetOrder\x12\x1f.lumi.orders.v1.GetOrderRequest\x1a\x15.lumi.orders.v1.Order\"-\x90\x02\x01\x8a\xb5\x18\x0f\"\x0borders.read0\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/orders/{id}\x12\x8e\x01\n\x13GetOrderByReference\x12*.lumi.orders.v1.GetOrderByReferenceRequest\x1a\x15.lumi.orders.v1.Order\"4\x90\x02\x01\x8a\xb5\x18\x0f\"\x0borders.read0\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/orders:byReference\x12}\n\nListOrders\x12!.lumi.orders.v1.ListOrdersRequest\x1a\".lumi.orders.v1.ListOrdersResponse\"(\x90\x02\x01\x8a\xb5\x18\x0f\"\x0borders.read0\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/orders\x12|\n\x0bUpdateOrder\x12\".lumi.orders.v1.UpdateOrderRequest\x1a\x15.lumi.orders.v1.Order\"2\x8a\xb5\x18\x0e\"\x0corders.write\x82\xd3\xe4\x93\x02\x1a\x32\x15/v1/orders/{order.id}:\x01*\x12\x82\x01\n\x0c\x46ulfillOrder\x12#.lumi.orders.v1.FulfillOrderRequest\x1a\x15.lumi.orders.v1.Order\"6\x8a\xb5\x18\x10\"\x0eorders.fulfill\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/orders/{id}:fulfill:\x01*\x12y\n\tShipOrder\x12 .lumi.orders.v1.ShipOrderRequest\x1a\x15.lumi.orders.v1.Order\"3\x8a\xb5\x18\x10\"\x0eorders.fulfill\x82\xd3\xe4\x93\x02\x19\"\x14/v1/orders/{id}:ship:\x01*\x12\x82\x01\n\x0c\x44\x65liverOrder\x12#.lumi.orders.v1.DeliverOrderRequest\x1a\x15.lumi.orders.v1.Order\"6\x8a\xb5\x18\x10\"\x0eorders.fulfill\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/orders/{id}:deliver:\x01*\x12\x80\x01\n\x0b\x43\x61ncelOrder\x12\".lumi.orders.v1.CancelOrderRequest\x1a\x15.lumi.orders.v1.Order\"6\x8a\xb5\x18\x11\"\rorders.cancel0\x01\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/orders/{id}:cancel:\x01*\x12\x82\x01\n\x13\x42\x61tchGetOrderStates\x12*.lumi.orders.v1.BatchGetOrderStatesRequest\x1a+.lumi.orders.v1.BatchGetOrderStatesResponse\"\x12\x90\x02\x01\x8a\xb5\x18\x0b*\tcatalogueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.orders.v1.order_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ORDER'].fields_by_name['id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['id']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['reference']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['reference']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['user_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['user_id']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['cart_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['cart_id']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['status']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['status']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['items']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['items']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['subtotal_amount']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['subtotal_amount']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['discount_amount']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['discount_amount']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['shipping_amount']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['shipping_amount']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['tax_amount']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['tax_amount']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['total_amount']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['total_amount']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['coupon_code']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['coupon_code']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['shipping_address_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['shipping_address_id']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['billing_address_id']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['billing_address_id']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['shipping_address']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['shipping_address']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['billing_address']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['billing_address']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['metadata']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['metadata']._serialized_options = b'\272H\301\003\272\001\275\003\n\010metadata\022uat most 50 keys of at most 64 characters; values are null, true, false, numbers, or texts of at most 1,000 characters\032\271\002size(this) <= 50 && this.all(key, size(key) > 0 && size(key) <= 64 && !key.contains(\'\\u0000\') && type(this[key]) != list && type(this[key]) != map && (type(this[key]) != double || !this[key].isNan() && !this[key].isInf()) && (type(this[key]) != string || size(this[key]) <= 1000 && !this[key].contains(\'\\u0000\')))'
+  _globals['_ORDER'].fields_by_name['placed_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['placed_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['fulfilled_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['fulfilled_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['shipped_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['shipped_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['delivered_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['delivered_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['cancelled_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['cancelled_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['create_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['update_time']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['etag']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['prices_include_tax']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['prices_include_tax']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['notes']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['notes']._serialized_options = b'\272H\tr\007\030\210\'\272\001\001\000'
   _globals['_PLACEORDERREQUEST'].fields_by_name['cart_id']._loaded_options = None
   _globals['_PLACEORDERREQUEST'].fields_by_name['cart_id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
   _globals['_PLACEORDERREQUEST'].fields_by_name['shipping_address_id']._loaded_options = None
@@ -65,6 +121,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTORDERSREQUEST'].fields_by_name['status']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTORDERSREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_LISTORDERSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\026r\0212\017^c[a-z0-9]{24}$\330\001\001'
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['order']._loaded_options = None
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['order']._serialized_options = b'\272HG\272\001A\n\010order.id\022\021id must be a cuid\032\"this.id.matches(\'^c[a-z0-9]{24}$\')\310\001\001'
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\205\001\272\001\201\001\n\020update_mask.size\022*at most 10 paths of at most 100 characters\032Asize(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)'
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_FULFILLORDERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_FULFILLORDERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_FULFILLORDERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_FULFILLORDERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_FULFILLORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_FULFILLORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_SHIPORDERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_SHIPORDERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_SHIPORDERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_SHIPORDERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_SHIPORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SHIPORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_DELIVERORDERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELIVERORDERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_DELIVERORDERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELIVERORDERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_DELIVERORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELIVERORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_CANCELORDERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_CANCELORDERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
   _globals['_CANCELORDERREQUEST'].fields_by_name['reason']._loaded_options = None
@@ -76,47 +158,63 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETORDERSTATESREQUEST'].fields_by_name['ids']._loaded_options = None
   _globals['_BATCHGETORDERSTATESREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\037\222\001\034\010\001\020\350\007\030\001\"\023r\0212\017^c[a-z0-9]{24}$'
   _globals['_ORDERSERVICE'].methods_by_name['PlaceOrder']._loaded_options = None
-  _globals['_ORDERSERVICE'].methods_by_name['PlaceOrder']._serialized_options = b'\212\265\030\004\030\0010\001\230\265\030\230u\202\323\344\223\002\017\"\n/v1/orders:\001*'
+  _globals['_ORDERSERVICE'].methods_by_name['PlaceOrder']._serialized_options = b'\212\265\030\004\020\0010\001\230\265\030\230u\202\323\344\223\002\017\"\n/v1/orders:\001*'
   _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._serialized_options = b'\220\002\001\212\265\030\017\"\013orders.read0\001\202\323\344\223\002\021\022\017/v1/orders/{id}'
   _globals['_ORDERSERVICE'].methods_by_name['GetOrderByReference']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['GetOrderByReference']._serialized_options = b'\220\002\001\212\265\030\017\"\013orders.read0\001\202\323\344\223\002\030\022\026/v1/orders:byReference'
   _globals['_ORDERSERVICE'].methods_by_name['ListOrders']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['ListOrders']._serialized_options = b'\220\002\001\212\265\030\017\"\013orders.read0\001\202\323\344\223\002\014\022\n/v1/orders'
+  _globals['_ORDERSERVICE'].methods_by_name['UpdateOrder']._loaded_options = None
+  _globals['_ORDERSERVICE'].methods_by_name['UpdateOrder']._serialized_options = b'\212\265\030\016\"\014orders.write\202\323\344\223\002\0322\025/v1/orders/{order.id}:\001*'
+  _globals['_ORDERSERVICE'].methods_by_name['FulfillOrder']._loaded_options = None
+  _globals['_ORDERSERVICE'].methods_by_name['FulfillOrder']._serialized_options = b'\212\265\030\020\"\016orders.fulfill\202\323\344\223\002\034\"\027/v1/orders/{id}:fulfill:\001*'
+  _globals['_ORDERSERVICE'].methods_by_name['ShipOrder']._loaded_options = None
+  _globals['_ORDERSERVICE'].methods_by_name['ShipOrder']._serialized_options = b'\212\265\030\020\"\016orders.fulfill\202\323\344\223\002\031\"\024/v1/orders/{id}:ship:\001*'
+  _globals['_ORDERSERVICE'].methods_by_name['DeliverOrder']._loaded_options = None
+  _globals['_ORDERSERVICE'].methods_by_name['DeliverOrder']._serialized_options = b'\212\265\030\020\"\016orders.fulfill\202\323\344\223\002\034\"\027/v1/orders/{id}:deliver:\001*'
   _globals['_ORDERSERVICE'].methods_by_name['CancelOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['CancelOrder']._serialized_options = b'\212\265\030\021\"\rorders.cancel0\001\202\323\344\223\002\033\"\026/v1/orders/{id}:cancel:\001*'
   _globals['_ORDERSERVICE'].methods_by_name['BatchGetOrderStates']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['BatchGetOrderStates']._serialized_options = b'\220\002\001\212\265\030\013*\tcatalogue'
-  _globals['_ORDERSTATUS']._serialized_start=3419
-  _globals['_ORDERSTATUS']._serialized_end=3621
-  _globals['_ORDERSTANDING']._serialized_start=3623
-  _globals['_ORDERSTANDING']._serialized_end=3748
-  _globals['_ORDER']._serialized_start=286
-  _globals['_ORDER']._serialized_end=1263
-  _globals['_ORDERITEM']._serialized_start=1266
-  _globals['_ORDERITEM']._serialized_end=1587
-  _globals['_VARIANTSNAPSHOT']._serialized_start=1589
-  _globals['_VARIANTSNAPSHOT']._serialized_end=1679
-  _globals['_PLACEORDERREQUEST']._serialized_start=1682
-  _globals['_PLACEORDERREQUEST']._serialized_end=2491
-  _globals['_PLACEORDERRESPONSE']._serialized_start=2494
-  _globals['_PLACEORDERRESPONSE']._serialized_end=2623
-  _globals['_GETORDERREQUEST']._serialized_start=2625
-  _globals['_GETORDERREQUEST']._serialized_end=2678
-  _globals['_GETORDERBYREFERENCEREQUEST']._serialized_start=2680
-  _globals['_GETORDERBYREFERENCEREQUEST']._serialized_end=2760
-  _globals['_LISTORDERSREQUEST']._serialized_start=2763
-  _globals['_LISTORDERSREQUEST']._serialized_end=2946
-  _globals['_LISTORDERSRESPONSE']._serialized_start=2948
-  _globals['_LISTORDERSRESPONSE']._serialized_end=3032
-  _globals['_CANCELORDERREQUEST']._serialized_start=3035
-  _globals['_CANCELORDERREQUEST']._serialized_end=3181
-  _globals['_BATCHGETORDERSTATESREQUEST']._serialized_start=3183
-  _globals['_BATCHGETORDERSTATESREQUEST']._serialized_end=3260
-  _globals['_BATCHGETORDERSTATESRESPONSE']._serialized_start=3262
-  _globals['_BATCHGETORDERSTATESRESPONSE']._serialized_end=3335
-  _globals['_ORDERSTATE']._serialized_start=3337
-  _globals['_ORDERSTATE']._serialized_end=3416
-  _globals['_ORDERSERVICE']._serialized_start=3751
-  _globals['_ORDERSERVICE']._serialized_end=4537
+  _globals['_ORDERSTATUS']._serialized_start=4891
+  _globals['_ORDERSTATUS']._serialized_end=5093
+  _globals['_ORDERSTANDING']._serialized_start=5095
+  _globals['_ORDERSTANDING']._serialized_end=5220
+  _globals['_ORDER']._serialized_start=353
+  _globals['_ORDER']._serialized_end=1994
+  _globals['_ORDERITEM']._serialized_start=1997
+  _globals['_ORDERITEM']._serialized_end=2318
+  _globals['_VARIANTSNAPSHOT']._serialized_start=2320
+  _globals['_VARIANTSNAPSHOT']._serialized_end=2410
+  _globals['_PLACEORDERREQUEST']._serialized_start=2413
+  _globals['_PLACEORDERREQUEST']._serialized_end=3222
+  _globals['_PLACEORDERRESPONSE']._serialized_start=3225
+  _globals['_PLACEORDERRESPONSE']._serialized_end=3354
+  _globals['_GETORDERREQUEST']._serialized_start=3356
+  _globals['_GETORDERREQUEST']._serialized_end=3409
+  _globals['_GETORDERBYREFERENCEREQUEST']._serialized_start=3411
+  _globals['_GETORDERBYREFERENCEREQUEST']._serialized_end=3491
+  _globals['_LISTORDERSREQUEST']._serialized_start=3494
+  _globals['_LISTORDERSREQUEST']._serialized_end=3677
+  _globals['_LISTORDERSRESPONSE']._serialized_start=3679
+  _globals['_LISTORDERSRESPONSE']._serialized_end=3763
+  _globals['_UPDATEORDERREQUEST']._serialized_start=3766
+  _globals['_UPDATEORDERREQUEST']._serialized_end=4150
+  _globals['_FULFILLORDERREQUEST']._serialized_start=4152
+  _globals['_FULFILLORDERREQUEST']._serialized_end=4269
+  _globals['_SHIPORDERREQUEST']._serialized_start=4271
+  _globals['_SHIPORDERREQUEST']._serialized_end=4385
+  _globals['_DELIVERORDERREQUEST']._serialized_start=4387
+  _globals['_DELIVERORDERREQUEST']._serialized_end=4504
+  _globals['_CANCELORDERREQUEST']._serialized_start=4507
+  _globals['_CANCELORDERREQUEST']._serialized_end=4653
+  _globals['_BATCHGETORDERSTATESREQUEST']._serialized_start=4655
+  _globals['_BATCHGETORDERSTATESREQUEST']._serialized_end=4732
+  _globals['_BATCHGETORDERSTATESRESPONSE']._serialized_start=4734
+  _globals['_BATCHGETORDERSTATESRESPONSE']._serialized_end=4807
+  _globals['_ORDERSTATE']._serialized_start=4809
+  _globals['_ORDERSTATE']._serialized_end=4888
+  _globals['_ORDERSERVICE']._serialized_start=5223
+  _globals['_ORDERSERVICE']._serialized_end=6524
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """What was bought. Another user's order is NOT_FOUND to callers without the permission, exactly like a missing one.
+    """What was bought, by a user or a guest. Another's order is NOT_FOUND to callers without the permission, exactly like a
+    missing one.
     """
 
     def __init__(self, channel):
@@ -55,6 +56,26 @@ class OrderServiceStub:
                 request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.ListOrdersResponse.FromString,
                 _registered_method=True)
+        self.UpdateOrder = channel.unary_unary(
+                '/lumi.orders.v1.OrderService/UpdateOrder',
+                request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.UpdateOrderRequest.SerializeToString,
+                response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.FulfillOrder = channel.unary_unary(
+                '/lumi.orders.v1.OrderService/FulfillOrder',
+                request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.FulfillOrderRequest.SerializeToString,
+                response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.ShipOrder = channel.unary_unary(
+                '/lumi.orders.v1.OrderService/ShipOrder',
+                request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.ShipOrderRequest.SerializeToString,
+                response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
+        self.DeliverOrder = channel.unary_unary(
+                '/lumi.orders.v1.OrderService/DeliverOrder',
+                request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.DeliverOrderRequest.SerializeToString,
+                response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
         self.CancelOrder = channel.unary_unary(
                 '/lumi.orders.v1.OrderService/CancelOrder',
                 request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
@@ -68,7 +89,8 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """What was bought. Another user's order is NOT_FOUND to callers without the permission, exactly like a missing one.
+    """What was bought, by a user or a guest. Another's order is NOT_FOUND to callers without the permission, exactly like a
+    missing one.
     """
 
     def PlaceOrder(self, request, context):
@@ -110,11 +132,51 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateOrder(self, request, context):
+        """Changes what staff note with an order, in whatever status it is.
+        NOT_FOUND when there is no such order. INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names what cannot be set.
+        ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FulfillOrder(self, request, context):
+        """Says that a PAID order is packed: it is FULFILLED. Said again, it returns the same order.
+        NOT_FOUND when there is no such order. FAILED_PRECONDITION ORDER_STATUS_CONFLICT when it is neither PAID nor
+        FULFILLED. ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShipOrder(self, request, context):
+        """Says that a FULFILLED order is on its way: it is SHIPPED, and cannot be cancelled any more. Said again, it returns
+        the same order.
+        NOT_FOUND when there is no such order. FAILED_PRECONDITION ORDER_STATUS_CONFLICT when it is neither FULFILLED nor
+        SHIPPED. ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeliverOrder(self, request, context):
+        """Says that a SHIPPED order has arrived: it is DELIVERED. Said again, it returns the same order.
+        NOT_FOUND when there is no such order. FAILED_PRECONDITION ORDER_STATUS_CONFLICT when it is neither SHIPPED nor
+        DELIVERED. ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelOrder(self, request, context):
-        """Cancels an order that is not paid; stock, coupon and payment are given back. Cancelling it again returns the same
-        order.
-        NOT_FOUND when there is none that the caller may see. FAILED_PRECONDITION ORDER_NOT_CANCELLABLE once it is paid.
-        ABORTED ETAG_MISMATCH when `etag` is stale.
+        """Cancels an order that has not shipped: its buyer while it is PENDING or PAID, callers with `orders.cancel` while it
+        is FULFILLED too. What was taken for it is given back, at once or, where a service is away, later: money is voided
+        or refunded, the coupon is free again, stock is released or put back on the shelf. Cancelling it again returns the
+        same order.
+        NOT_FOUND when there is none that the caller may see. FAILED_PRECONDITION ORDER_NOT_CANCELLABLE when it is past
+        that, CART_BEING_PLACED while the outcome of placing it is not known. ABORTED ETAG_MISMATCH when `etag` is stale,
+        or others keep changing the order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +212,26 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.ListOrdersRequest.FromString,
                     response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.ListOrdersResponse.SerializeToString,
             ),
+            'UpdateOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrder,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.UpdateOrderRequest.FromString,
+                    response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'FulfillOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.FulfillOrder,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.FulfillOrderRequest.FromString,
+                    response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'ShipOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipOrder,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.ShipOrderRequest.FromString,
+                    response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'DeliverOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverOrder,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.DeliverOrderRequest.FromString,
+                    response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
                     request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.CancelOrderRequest.FromString,
@@ -169,7 +251,8 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """What was bought. Another user's order is NOT_FOUND to callers without the permission, exactly like a missing one.
+    """What was bought, by a user or a guest. Another's order is NOT_FOUND to callers without the permission, exactly like a
+    missing one.
     """
 
     @staticmethod
@@ -270,6 +353,114 @@ class OrderService:
             '/lumi.orders.v1.OrderService/ListOrders',
             lumi_dot_orders_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
             lumi_dot_orders_dot_v1_dot_order__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.OrderService/UpdateOrder',
+            lumi_dot_orders_dot_v1_dot_order__pb2.UpdateOrderRequest.SerializeToString,
+            lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FulfillOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.OrderService/FulfillOrder',
+            lumi_dot_orders_dot_v1_dot_order__pb2.FulfillOrderRequest.SerializeToString,
+            lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShipOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.OrderService/ShipOrder',
+            lumi_dot_orders_dot_v1_dot_order__pb2.ShipOrderRequest.SerializeToString,
+            lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.OrderService/DeliverOrder',
+            lumi_dot_orders_dot_v1_dot_order__pb2.DeliverOrderRequest.SerializeToString,
+            lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,
             insecure,

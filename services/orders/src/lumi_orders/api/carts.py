@@ -21,6 +21,7 @@ from lumi_orders.storage import carts
 from lumi_orders.storage.carts import Carts
 from lumi_orders.storage.requests import UNCHANGED
 from lumi_orders.workflows.addresses import AddressBook
+from lumi_orders.workflows.merging import Merging
 from lumi_orders.workflows.quote import Quotes
 
 SHOP_CURRENCY = "TRY"
@@ -33,20 +34,24 @@ Writing = tuple[Statement, dict[str, Any]] | None
 class CartService(CartServiceServicer):
     """Each change reads the cart, decides, and writes by one statement that the version read guards."""
 
-    def __init__(self, db: Database, clock: Clock, catalogue: Catalogue, quotes: Quotes, book: AddressBook) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, catalogue: Catalogue, quotes: Quotes, book: AddressBook, merging: Merging
+    ) -> None:
         self._db, self._clock = db, clock
-        self._catalogue, self._quotes, self._book = catalogue, quotes, book
+        self._catalogue, self._quotes, self._book, self._merging = catalogue, quotes, book, merging
         self._carts = Carts(db)
 
     async def CreateCart(self, request: pb.CreateCartRequest, context: Context) -> pb.Cart:
         now = self._clock()
         currency = check_currency(request.currency_code or SHOP_CURRENCY, field="currency_code")
-        cart = Cart(cuid(), context.principal.id, now, now, currency)
+        owner = context.principal.id
+        of_guest = context.principal.kind == "guest"
+        cart = Cart(cuid(), None if of_guest else owner, now, now, currency, owner if of_guest else None)
         async with self._db.once(request, context) as once:
             try:
                 await once.change(carts.CREATE, convert.cart_to_proto(cart), **carts.creating(cart))
             except AlreadyExists as refusal:
-                active = await self._carts.find_active(context.principal.id)
+                active = await self._carts.find_active(owner)
                 refusal.facts["cart_id"] = active.id if active else ""
                 raise
         return _answer(once)
@@ -142,13 +147,15 @@ class CartService(CartServiceServicer):
     async def SetCartAddresses(self, request: pb.SetCartAddressesRequest, context: Context) -> pb.Cart:
         async with self._db.once(request, context) as once:
             (await self._carts.get(request.id, owner=context.owner)).expect(request.etag)
-            shipping, billing = await self._book.resolve(
+            booked = await self._book.resolve(
                 context.principal.id, request.shipping_address_id, request.billing_address_id, context
             )
+            shipping = booked.shipping or convert.address_given(request, "shipping_address")
+            billing = booked.billing or convert.address_given(request, "billing_address") or shipping
 
             def note(cart: Cart) -> Writing:
                 cart.change(self._clock(), request.etag)
-                cart.shipping_address, cart.billing_address = shipping, billing or shipping
+                cart.shipping_address, cart.billing_address = shipping, billing
                 return carts.SAVE, {"action": "cart.addresses_set", **carts.saving_facts(cart)}
 
             await self._change(once, request.id, request.etag, note)
@@ -157,7 +164,15 @@ class CartService(CartServiceServicer):
     async def QuoteCart(self, request: pb.QuoteCartRequest, context: Context) -> pb.CartQuote:
         cart = await self._carts.get(request.id, owner=context.owner)
         cart.expect_active()
-        return convert.quote_to_proto(await self._quotes.quote(cart, context))
+        given = await self._book.resolve(context.principal.id, request.shipping_address_id, "", context)
+        return convert.quote_to_proto(await self._quotes.quote(cart, context, given.shipping))
+
+    async def MergeGuestCart(self, request: pb.MergeGuestCartRequest, context: Context) -> pb.Cart:
+        guest = await self._merging.guest_of(request.guest_token)
+        async with self._db.once(request, context) as once:
+            policy = convert.MERGE_POLICIES[request.policy]
+            await self._merging.merge(context.principal.id, guest, policy, request.etag, once)
+        return _answer(once)
 
     async def _offer(self, variant_id: str, context: Context) -> Offer:
         offer = (await self._catalogue.offers([variant_id], context)).get(variant_id)

@@ -2,20 +2,22 @@
 
 import hashlib
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from google.type.money_pb2 import Money
 from lumi.orders.v1 import cart_pb2, order_pb2
 from lumi.payments.v1 import payment_pb2
 
 from lumi_common.context import Context
+from lumi_common.errors import InvalidArgument, Reason
 from lumi_common.rpc.convert import money_to_proto, time_to_proto
-from lumi_orders.clients.wire import address_to_proto, plain, struct
+from lumi_orders.clients.wire import address_from_proto, address_to_proto, plain, struct
 from lumi_orders.domain.cart import Cart, CartItem, CartStatus
-from lumi_orders.domain.checkout import Origin, Wanted
+from lumi_orders.domain.checkout import Address, Origin, Wanted
+from lumi_orders.domain.merge import MergePolicy
 from lumi_orders.domain.order import Order, OrderItem, OrderStatus
 from lumi_orders.domain.payment import Placed
-from lumi_orders.domain.quote import Issue, Quote, QuoteLine
+from lumi_orders.domain.quote import CartIssue, Issue, Quote, QuoteLine
 
 _CART_STATUSES: dict[CartStatus, Any] = {
     status: cart_pb2.CartStatus.Value(f"CART_STATUS_{status}") for status in CartStatus
@@ -23,12 +25,18 @@ _CART_STATUSES: dict[CartStatus, Any] = {
 _ORDER_STATUSES: dict[OrderStatus, Any] = {
     status: order_pb2.OrderStatus.Value(f"ORDER_STATUS_{status}") for status in OrderStatus
 }
+_CART_ISSUES: dict[CartIssue, Any] = {issue: cart_pb2.CartIssue.Value(f"CART_ISSUE_{issue}") for issue in CartIssue}
+MERGE_POLICIES = {cart_pb2.MergePolicy.Value(f"MERGE_POLICY_{policy}"): policy for policy in MergePolicy} | {
+    cart_pb2.MERGE_POLICY_UNSPECIFIED: MergePolicy.ADD
+}
 _ISSUES: dict[Issue, Any] = {issue: cart_pb2.QuoteIssue.Value(f"QUOTE_ISSUE_{issue}") for issue in Issue}
 ORDER_STATUSES = {number: status for status, number in _ORDER_STATUSES.items()}
 STANDINGS: dict[str, Any] = {
     name: order_pb2.OrderStanding.Value(f"ORDER_STANDING_{name}") for name in ("LIVE", "PLACING", "GONE")
 }
 _PROVIDER = "PAYMENT_PROVIDER_"
+
+AddressField = Literal["shipping_address", "billing_address"]
 
 
 def cart_to_proto(cart: Cart) -> cart_pb2.Cart:
@@ -56,6 +64,11 @@ def _cart_item(item: CartItem) -> cart_pb2.CartItem:
     )
 
 
+def address_given(request: cart_pb2.SetCartAddressesRequest, field: AddressField) -> Address | None:
+    """An address that stands in the request itself; None when it does not."""
+    return address_from_proto(getattr(request, field)) if request.HasField(field) else None
+
+
 def quote_to_proto(quote: Quote) -> cart_pb2.CartQuote:
     cart, price = quote.cart, quote.price
 
@@ -65,7 +78,10 @@ def quote_to_proto(quote: Quote) -> cart_pb2.CartQuote:
     return cart_pb2.CartQuote(
         cart_id=cart.id,
         cart_etag=cart.etag,
-        lines=[_quote_line(line, money(part)) for line, part in zip(quote.lines, price.shares, strict=True)],
+        lines=[
+            _quote_line(line, money(part), money(tax), money(total))
+            for line, part, tax, total in zip(quote.lines, price.shares, price.taxes, price.totals, strict=True)
+        ],
         subtotal_amount=money(price.subtotal),
         discount_amount=money(price.discount),
         shipping_amount=money(price.shipping),
@@ -73,17 +89,22 @@ def quote_to_proto(quote: Quote) -> cart_pb2.CartQuote:
         total_amount=money(price.total),
         coupon_code=quote.coupon_code,
         coupon_refusal=quote.coupon_refusal,
-        is_orderable=quote.orderable,
+        is_orderable=not quote.issues,
+        issues=[_CART_ISSUES[issue] for issue in quote.issues],
+        shipping_discount_amount=money(quote.shipping_discount),
+        prices_include_tax=price.prices_include_tax,
     )
 
 
-def _quote_line(line: QuoteLine, share: Money) -> cart_pb2.QuoteLine:
+def _quote_line(line: QuoteLine, share: Money, tax: Money, total: Money) -> cart_pb2.QuoteLine:
     item, offer = line.item, line.offer
     made = cart_pb2.QuoteLine(
         product_variant_id=item.product_variant_id,
         quantity=item.quantity,
         subtotal_amount=money_to_proto(line.total, share.currency_code),
         discount_amount=share,
+        tax_amount=tax,
+        total_amount=total,
         issues=[_ISSUES[issue] for issue in line.issues],
     )
     if offer is not None:
@@ -96,7 +117,8 @@ def _quote_line(line: QuoteLine, share: Money) -> cart_pb2.QuoteLine:
     return made
 
 
-def order_to_proto(order: Order) -> order_pb2.Order:
+def order_to_proto(order: Order, for_staff: bool = False) -> order_pb2.Order:
+    """The order as its buyer sees it, or with what staff noted."""
     currency = order.currency
     return order_pb2.Order(
         id=order.id,
@@ -110,12 +132,14 @@ def order_to_proto(order: Order) -> order_pb2.Order:
         shipping_amount=money_to_proto(order.shipping_amount, currency),
         tax_amount=money_to_proto(order.tax_amount, currency),
         total_amount=money_to_proto(order.total_amount, currency),
+        prices_include_tax=order.prices_include_tax,
         coupon_code=order.coupon_code,
         shipping_address_id=order.shipping_address_id,
         billing_address_id=order.billing_address_id,
         shipping_address=address_to_proto(order.shipping_address_snapshot),
         billing_address=address_to_proto(order.billing_address_snapshot),
         metadata=None if order.metadata is None else struct(order.metadata),
+        notes=order.notes if for_staff else None,
         placed_time=time_to_proto(order.placed_at),
         fulfilled_time=time_to_proto(order.fulfilled_at),
         shipped_time=time_to_proto(order.shipped_at),
@@ -148,6 +172,18 @@ def _order_item(item: OrderItem) -> order_pb2.OrderItem:
     )
 
 
+def noted_from_proto(request: order_pb2.UpdateOrderRequest) -> dict[str, Any]:
+    """What is to be noted with an order: what the mask names, or what is set where there is none."""
+    given, paths = request.order, set(request.update_mask.paths)
+    noted = {
+        "notes": given.notes or None,
+        "metadata": plain(given.metadata) if given.HasField("metadata") else None,
+    }
+    if unknown := sorted(paths - noted.keys()):
+        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"{unknown[0]} cannot be set here", field="update_mask")
+    return {name: value for name, value in noted.items() if name in paths or (not paths and value is not None)}
+
+
 def placed_to_proto(placed: Placed) -> order_pb2.PlaceOrderResponse:
     return order_pb2.PlaceOrderResponse(
         order=order_to_proto(placed.order),
@@ -161,7 +197,7 @@ def wanted_from_proto(request: order_pb2.PlaceOrderRequest, context: Context) ->
     body = request.SerializeToString(deterministic=True)
     return Wanted(
         cart_id=request.cart_id,
-        user_id=context.principal.id,
+        owner=context.principal.id,
         provider=payment_pb2.PaymentProvider.Name(request.payment_provider).removeprefix(_PROVIDER),
         shipping_address_id=request.shipping_address_id,
         billing_address_id=request.billing_address_id,

@@ -1,8 +1,9 @@
 """Payments: the money of an order."""
 
-from lumi.payments.v1 import payment_pb2
+from lumi.payments.v1 import payment_pb2, refund_pb2
 
 from lumi_common.context import Context
+from lumi_common.errors import Reason, Unavailable
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.convert import money_from_proto, money_to_proto
 from lumi_orders.domain.checkout import request_id
@@ -12,6 +13,7 @@ from lumi_orders.domain.payment import Payment, PaymentStatus
 _STATUSES = {payment_pb2.PaymentStatus.Value(f"PAYMENT_STATUS_{status}"): status for status in PaymentStatus}
 _ACTION = "NEXT_ACTION_TYPE_"
 _PROVIDER = "PAYMENT_PROVIDER_"
+CANCELLED = "the order is cancelled"
 
 
 class Payments:
@@ -35,6 +37,12 @@ class Payments:
             payment_pb2.VoidPaymentRequest,
             payment_pb2.Payment,
             timeout=3.0,
+        )
+        self._refund = channel.unary(
+            "lumi.payments.v1.RefundService/CreateRefund",
+            refund_pb2.CreateRefundRequest,
+            refund_pb2.Refund,
+            timeout=4.0,
         )
 
     async def create(self, order: Order, provider: str, context: Context) -> Payment:
@@ -62,12 +70,24 @@ class Payments:
             if not token:
                 return None
 
-    async def void(self, order_id: str, payment: Payment, context: Context) -> Payment:
+    async def void(self, order_id: str, payment: Payment, context: Context) -> None:
         """Give up a payment of which no money was taken; again it changes nothing."""
         request = payment_pb2.VoidPaymentRequest(
-            id=payment.id, reason="the order is cancelled", request_id=request_id(order_id, f"void {payment.id}")
+            id=payment.id, reason=CANCELLED, request_id=request_id(order_id, f"void {payment.id}")
         )
-        return _payment(await self._void(request, context))
+        await self._void(request, context)
+
+    async def refund(self, order_id: str, payment: Payment, context: Context) -> None:
+        """Give back all that is left of a payment; again for the payment as it was read, it is the same refund."""
+        # The payment's etag is in it, so that what a provider refused can be asked for anew.
+        request = refund_pb2.CreateRefundRequest(
+            payment_id=payment.id,
+            reason=CANCELLED,
+            request_id=request_id(order_id, f"refund {payment.id} {payment.etag}"),
+        )
+        refund = await self._refund(request, context)
+        if refund.status == refund_pb2.REFUND_STATUS_FAILED:
+            raise Unavailable(Reason.UNAVAILABLE, "the provider refused the refund", payment_id=payment.id)
 
 
 def _payment(payment: payment_pb2.Payment) -> Payment:
@@ -75,6 +95,8 @@ def _payment(payment: payment_pb2.Payment) -> Payment:
         id=payment.id,
         status=_STATUSES[payment.status],
         captured=money_from_proto(payment.captured_amount, field="captured_amount"),
+        refunded=money_from_proto(payment.refunded_amount, field="refunded_amount"),
         next_action=payment_pb2.NextActionType.Name(payment.next_action.type).removeprefix(_ACTION),
+        etag=payment.etag,
         failure_code=payment.failure_code,
     )

@@ -68,7 +68,8 @@ class CartItem:
 class Cart:
     """A cart with its items, in the order in which they were first added; one currency.
 
-    `placing` is the id of the order that is being placed from it at this moment, if one is.
+    It is a user's, or that of a guest's session. `placing` is the id of the order that is being placed from it at this
+    moment, if one is.
     """
 
     id: str

@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-# An address as it was, with the `id` of its row in the address book; the other keys are those of PostalAddress.
+# An address as it was, with the `id` of its row where it is out of an address book; the other keys are those of
+# PostalAddress.
 Address = dict[str, Any]
 
 
@@ -28,10 +29,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the caller asks for; empty address ids stand for the cart's own, an empty etag for the cart as it is."""
+    """What the caller asks for; empty address ids stand for the cart's own, an empty etag for the cart as it is.
+
+    `owner` is the id of the user, or of the guest's session.
+    """
 
     cart_id: str
-    user_id: str
+    owner: str
     provider: str
     shipping_address_id: str
     billing_address_id: str

@@ -1,6 +1,6 @@
 """An order: what was bought at what price, and the way it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from lumi_common.cuid import cuid
 from lumi_common.errors import Aborted, FailedPrecondition
 from lumi_common.errors import Reason as Common
 from lumi_orders.domain.errors import Reason
-from lumi_orders.domain.pricing import ZERO, price
+from lumi_orders.domain.pricing import ZERO, Price, Tax, price
 
 
 class OrderStatus(StrEnum):
@@ -23,7 +23,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-# The ways there are; what an order may do today is narrower (`cancel`).
+# The ways there are; who may go them when is narrower (`UNPAID` and the sets after it).
 NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PENDING: frozenset({OrderStatus.PAID, OrderStatus.CANCELLED}),
     OrderStatus.PAID: frozenset({OrderStatus.FULFILLED, OrderStatus.CANCELLED}),
@@ -33,12 +33,26 @@ NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset(),
 }
 
+# What an order is cancelled from: by the clock, by its buyer, by staff.
+UNPAID = frozenset({OrderStatus.PENDING})
+UNPACKED = UNPAID | {OrderStatus.PAID}
+UNSHIPPED = UNPACKED | {OrderStatus.FULFILLED}
+
+# The column that says when.
+MILESTONES = {
+    OrderStatus.FULFILLED: "fulfilled_at",
+    OrderStatus.SHIPPED: "shipped_at",
+    OrderStatus.DELIVERED: "delivered_at",
+    OrderStatus.CANCELLED: "cancelled_at",
+}
+
 
 @dataclass(slots=True)
 class OrderItem:
     """A line, frozen: what the variant was called and cost when the order was placed.
 
-    `total_amount` is what has to be paid for it: quantity times unit price, less its share of the discount, plus tax.
+    `total_amount` is what has to be paid for it: quantity times unit price, less its share of the discount, plus its
+    tax unless that is inside the price, as the order says.
     """
 
     id: str
@@ -85,6 +99,7 @@ class Order:
     notes: str | None = None
     metadata: dict[str, Any] | None = None
     guest_session_id: str | None = None
+    prices_include_tax: bool = False
     items: list[OrderItem] = field(default_factory=list)
 
     @property
@@ -103,25 +118,63 @@ class Order:
         self._move(OrderStatus.PAID, now)
         return True
 
-    def cancel(self, now: datetime, etag: str = "") -> bool:
-        """Cancel an order that is not paid yet; False when it was cancelled already."""
+    def advance(self, to: OrderStatus, now: datetime, etag: str = "") -> bool:
+        """Go on to FULFILLED, SHIPPED or DELIVERED; False when it is there already."""
+        if self.status is to:
+            return False
+        self.expect(etag)
+        if to not in NEXT[self.status]:
+            raise FailedPrecondition(
+                Reason.ORDER_STATUS_CONFLICT,
+                f"an order that is {self.status} cannot become {to}",
+                order_id=self.id,
+                **{"from": self.status, "to": to},
+            )
+        self._move(to, now)
+        return True
+
+    def cancel(self, now: datetime, etag: str = "", *, within: frozenset[OrderStatus]) -> bool:
+        """Cancel an order of one of these statuses; False when it was cancelled already."""
         if self.status is OrderStatus.CANCELLED:
             return False
         self.expect(etag)
-        if self.status is not OrderStatus.PENDING:
+        if self.status not in within:
             raise FailedPrecondition(
                 Reason.ORDER_NOT_CANCELLABLE,
-                "only an order that is not paid yet can be cancelled",
+                "the order is too far on its way to be cancelled by this caller",
                 order_id=self.id,
                 status=self.status,
             )
         self._move(OrderStatus.CANCELLED, now)
-        self.cancelled_at = now
+        return True
+
+    def update(self, changes: Mapping[str, Any], now: datetime, etag: str = "") -> bool:
+        """Note something else with it (`notes`, `metadata`); False when it says all of that already."""
+        self.expect(etag)
+        if all(_told(getattr(self, name)) == _told(value) for name, value in changes.items()):
+            return False
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self._change(now)
         return True
 
     def _move(self, to: OrderStatus, now: datetime) -> None:
-        self.status, self.updated_at = to, now
+        self._change(now)
+        self.status = to
+        if to in MILESTONES:
+            setattr(self, MILESTONES[to], self.updated_at)
+
+    def _change(self, now: datetime) -> None:
+        # Never back in time: milestones come in their order, whatever the clock of a process says.
+        self.updated_at = max(now, self.updated_at)
         self.version += 1
+
+
+def _told(value: Any) -> Any:
+    """What was noted, as the wire tells it: a number with a fraction, which the database gives as Decimal, is float."""
+    if isinstance(value, dict):
+        return {key: _told(each) for key, each in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +189,8 @@ class SoldLine:
     variant: dict[str, Any] | None = None
 
 
-def order_items(lines: Sequence[SoldLine], shares: Sequence[Decimal], currency: str) -> list[OrderItem]:
-    """The lines of a new order, each with its share of the discount."""
+def order_items(lines: Sequence[SoldLine], price: Price, currency: str) -> list[OrderItem]:
+    """The lines of a new order, each with its share of the discount and its tax."""
     return [
         OrderItem(
             id=cuid(),
@@ -146,13 +199,13 @@ def order_items(lines: Sequence[SoldLine], shares: Sequence[Decimal], currency: 
             quantity=line.quantity,
             unit_price=line.unit_price,
             currency=currency,
-            total_amount=line.unit_price * line.quantity - part,
+            total_amount=total,
             discount_amount=part,
-            tax_amount=ZERO,
+            tax_amount=tax,
             title_snapshot=line.title,
             variant_snapshot=line.variant,
         )
-        for line, part in zip(lines, shares, strict=True)
+        for line, total, part, tax in zip(lines, price.totals, price.shares, price.taxes, strict=True)
     ]
 
 
@@ -169,10 +222,15 @@ def place(
     currency: str,
     discount: Decimal,
     now: datetime,
+    shipping: Decimal = ZERO,
+    tax: Tax | None = None,
     **facts: Any,
 ) -> Order:
-    """A new order of these lines; `facts` are its remaining columns (user, cart, coupon, addresses, metadata)."""
-    priced = price([line.unit_price * line.quantity for line in lines], discount)
+    """A new order of these lines; `shipping` is what is charged for it, `tax` the one that applies where it goes.
+
+    `facts` are its remaining columns (whose it is, cart, coupon, addresses, metadata).
+    """
+    priced = price([line.unit_price * line.quantity for line in lines], discount, shipping, tax)
     return Order(
         id=id,
         reference=reference,
@@ -182,9 +240,10 @@ def place(
         tax_amount=priced.tax,
         discount_amount=priced.discount,
         shipping_amount=priced.shipping,
+        prices_include_tax=priced.prices_include_tax,
         created_at=now,
         updated_at=now,
         placed_at=now,
-        items=order_items(lines, priced.shares, currency),
+        items=order_items(lines, priced, currency),
         **facts,
     )

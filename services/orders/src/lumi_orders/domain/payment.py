@@ -22,7 +22,9 @@ class Payment:
     id: str
     status: PaymentStatus
     captured: Decimal
+    refunded: Decimal
     next_action: str
+    etag: str
     failure_code: str = ""
 
     def pays_for(self, order: Order) -> bool:
@@ -33,6 +35,11 @@ class Payment:
     def open(self) -> bool:
         """Whether it may still take money, and has not."""
         return self.status in (PaymentStatus.INITIATED, PaymentStatus.AUTHORIZED)
+
+    @property
+    def left(self) -> Decimal:
+        """What was taken and not given back."""
+        return self.captured - self.refunded
 
 
 @dataclass(slots=True)

@@ -1,19 +1,31 @@
 """What a cart would cost now, and what keeps it from being ordered."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from lumi_orders.domain.cart import Cart, CartItem, Offer
-from lumi_orders.domain.pricing import ZERO, Price, price
+from lumi_orders.domain.pricing import ZERO, Price
 
 
 class Issue(StrEnum):
+    """What is the matter with a line."""
+
     NOT_SELLABLE = "NOT_SELLABLE"
     INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
     PRICE_CHANGED = "PRICE_CHANGED"
     CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
+
+
+class CartIssue(StrEnum):
+    """What keeps a cart from being ordered."""
+
+    EMPTY = "EMPTY"
+    LINE = "LINE"
+    ADDRESS_REQUIRED = "ADDRESS_REQUIRED"
+    COUPON_REFUSED = "COUPON_REFUSED"
+    BEING_PLACED = "BEING_PLACED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +40,35 @@ class QuoteLine:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The cart's lines and price now; `coupon_refusal` is why its coupon gives nothing, or empty."""
+    """The cart's lines and price now, for where it goes if that is known.
+
+    `shipping_discount` is what its coupon takes off the shipping; `coupon_refusal` is why it gives nothing, or empty.
+    """
 
     cart: Cart
     lines: tuple[QuoteLine, ...]
     price: Price
+    shipping_discount: Decimal
     coupon_code: str
     coupon_refusal: str
+    has_address: bool
 
     @property
-    def orderable(self) -> bool:
-        """Whether placing the order would be tried."""
-        issues = {issue for line in self.lines for issue in line.issues}
-        return bool(self.lines) and issues <= {Issue.PRICE_CHANGED} and not self.coupon_refusal
+    def issues(self) -> tuple[CartIssue, ...]:
+        """All that keeps it from being ordered; empty when placing the order would be tried."""
+        return tuple(self._issues())
+
+    def _issues(self) -> Iterator[CartIssue]:
+        if not self.lines:
+            yield CartIssue.EMPTY
+        if {issue for line in self.lines for issue in line.issues} - {Issue.PRICE_CHANGED}:
+            yield CartIssue.LINE
+        if not self.has_address:
+            yield CartIssue.ADDRESS_REQUIRED
+        if self.coupon_refusal:
+            yield CartIssue.COUPON_REFUSED
+        if self.cart.placing:
+            yield CartIssue.BEING_PLACED
 
 
 def quote_lines(cart: Cart, offers: Mapping[str, Offer]) -> tuple[QuoteLine, ...]:
@@ -51,11 +79,6 @@ def quote_lines(cart: Cart, offers: Mapping[str, Offer]) -> tuple[QuoteLine, ...
 def subtotal(lines: tuple[QuoteLine, ...]) -> Decimal:
     """What the lines that can be sold cost together."""
     return sum((line.total for line in lines), ZERO)
-
-
-def quote(cart: Cart, lines: tuple[QuoteLine, ...], discount: Decimal, coupon_code: str, coupon_refusal: str) -> Quote:
-    """The whole quote of a cart with these lines."""
-    return Quote(cart, lines, price([line.total for line in lines], discount), coupon_code, coupon_refusal)
 
 
 def _line(item: CartItem, offer: Offer | None, currency: str) -> QuoteLine:

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, delete, func, insert, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, delete, func, insert, literal_column, null, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import Integer, Interval, Numeric
@@ -25,10 +25,13 @@ cart_with_items = select(
     select(checkouts.c.order_id).where(checkouts.c.cart_id == carts.c.id).scalar_subquery().label("placing"),
     items_of(carts, cart_items, "cart_id", _ITEM_COLUMNS),
 )
-_GET = Statement(cart_with_items.where(carts.c.id == bindparam("id", type_=Text), owned(carts.c.user_id)))
+_GET = Statement(
+    cart_with_items.where(carts.c.id == bindparam("id", type_=Text), owned(carts.c.user_id, carts.c.session_id))
+)
+_owner = bindparam("owner", type_=Text)
 _ACTIVE = Statement(
     cart_with_items.where(
-        carts.c.user_id == bindparam("user_id", type_=Text), carts.c.status == literal_column("'ACTIVE'")
+        or_(carts.c.user_id == _owner, carts.c.session_id == _owner), carts.c.status == literal_column("'ACTIVE'")
     )
 )
 
@@ -36,7 +39,7 @@ _now = bindparam("now", type_=timestamp)
 _variant = bindparam("product_variant_id", type_=Text)
 
 
-def _next(**values: ColumnElement[Any]) -> Any:
+def onward(**values: Any) -> Any:
     """The cart, one version on: nothing happens once somebody else changed it or it became an order."""
     return (
         update(carts)
@@ -49,7 +52,7 @@ def _next(**values: ColumnElement[Any]) -> Any:
     )
 
 
-def _told(cart: Change, told: dict[str, ColumnElement[Any]]) -> Change:
+def telling(cart: Change, told: dict[str, ColumnElement[Any]]) -> Change:
     """The cart's change, its record also telling of its items: `told` is added to its keys, before and after."""
     record = cart.cte.c.record
     parts: list[Any] = []
@@ -66,11 +69,11 @@ def _with_item(cart: Change, item: Change) -> Change:
     def side(name: str) -> ColumnElement[Any]:
         return func.coalesce(one.op("->")(literal_column(f"'{name}'")), literal_column("'{}'::jsonb"))
 
-    return _told(cart, {name: side(name) for name in ("keys", "before", "after")})
+    return telling(cart, {name: side(name) for name in ("keys", "before", "after")})
 
 
 def _put_item() -> Statement:
-    cart = CART.change(_next(currency=bindparam("to_currency", type_=Text)), name="cart")
+    cart = CART.change(onward(currency=bindparam("to_currency", type_=Text)), name="cart")
     names = ["id", "cart_id", "product_variant_id", "quantity", "unit_price", "currency", "created_at", "updated_at"]
     quantity = bindparam("quantity", type_=Integer)
     price = bindparam("unit_price", type_=Numeric(12, 2))
@@ -93,20 +96,20 @@ def _put_item() -> Statement:
 
 
 def _take_item() -> Statement:
-    cart = CART.change(_next(), "cart.item_removed", name="cart")
+    cart = CART.change(onward(), "cart.item_removed", name="cart")
     gone = delete(cart_items).where(cart_items.c.cart_id == cart.cte.c.id, cart_items.c.product_variant_id == _variant)
     return recorded(common, _with_item(cart, CART_ITEM.change(gone, "cart.item_removed", name="item")), request=True)
 
 
 def _take_all() -> Statement:
-    cart = CART.change(_next(coupon_code=null()), "cart.cleared", name="cart")
+    cart = CART.change(onward(coupon_code=null()), "cart.cleared", name="cart")
     gone = CART_ITEM.change(
         delete(cart_items).where(cart_items.c.cart_id == cart.cte.c.id), "cart.cleared", name="items"
     )
     taken = gone.cte.c.record.op("->")(literal_column("'before'"))
     before = select(func.coalesce(func.jsonb_agg(taken), literal_column("'[]'::jsonb")))
     items = func.jsonb_build_object(literal_column("'items'"), before.scalar_subquery(), type_=JSONB)
-    return recorded(common, _told(cart, {"before": items}), request=True)
+    return recorded(common, telling(cart, {"before": items}), request=True)
 
 
 # Each takes `id`, `expected` (the version that was read) and `now`, beside what `Database.once` gives.
@@ -119,6 +122,7 @@ CREATE = recorded(
         insert(carts).values(
             id=bindparam("id"),
             user_id=bindparam("user_id"),
+            session_id=bindparam("session_id"),
             currency=bindparam("currency"),
             created_at=_now,
             updated_at=_now,
@@ -130,7 +134,7 @@ CREATE = recorded(
 SAVE = recorded(
     common,
     CART.change(
-        _next(
+        onward(
             coupon_code=bindparam("to_coupon_code", type_=Text),
             shipping_address=bindparam("to_shipping_address", type_=JSONB),
             billing_address=bindparam("to_billing_address", type_=JSONB),
@@ -138,6 +142,9 @@ SAVE = recorded(
     ),
     request=True,
 )
+
+# A cart that nobody goes on with keeps no address: where somebody lives is not to be left lying about.
+GIVEN_UP: dict[str, Any] = {"status": CartStatus.ABANDONED, "shipping_address": null(), "billing_address": null()}
 
 _stale = (
     select(carts.c.id)
@@ -155,7 +162,7 @@ _ABANDON = recorded(
     CART.change(
         update(carts)
         .where(carts.c.id == _stale.c.id)
-        .values(status=CartStatus.ABANDONED, version=carts.c.version + 1, updated_at=func.now()),
+        .values(**GIVEN_UP, version=carts.c.version + 1, updated_at=func.now()),
         "cart.abandoned",
     ),
     batch=True,
@@ -183,9 +190,9 @@ class Carts:
             raise NotFound(Reason.NOT_FOUND, "no such cart", entity="Cart", id=id)
         return cart_of(row)
 
-    async def find_active(self, user_id: str) -> Cart | None:
-        """The one cart that a user is filling, or None."""
-        row = await self._on.fetchrow(_ACTIVE, user_id=user_id)
+    async def find_active(self, owner: str) -> Cart | None:
+        """The one cart that a user or a guest is filling, or None."""
+        row = await self._on.fetchrow(_ACTIVE, owner=owner)
         return None if row is None else cart_of(row)
 
     async def abandon(self, age: Any, limit: int = 100) -> int:
@@ -195,7 +202,13 @@ class Carts:
 
 def creating(cart: Cart) -> dict[str, Any]:
     """The parameters of CREATE."""
-    return {"id": cart.id, "user_id": cart.user_id, "currency": cart.currency, "now": cart.created_at}
+    return {
+        "id": cart.id,
+        "user_id": cart.user_id,
+        "session_id": cart.session_id,
+        "currency": cart.currency,
+        "now": cart.created_at,
+    }
 
 
 def saving(cart: Cart) -> dict[str, Any]:

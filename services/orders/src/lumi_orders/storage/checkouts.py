@@ -32,6 +32,7 @@ from lumi_orders.storage.tables import (
     carts,
     checkouts,
     common,
+    orders,
 )
 
 _order_id = bindparam("order_id", type_=Text)
@@ -52,7 +53,8 @@ def _start() -> Statement:
         )
         .exists()
     )
-    cart = cart_with_items.where(carts.c.id == bindparam("cart_id", type_=Text), owned(carts.c.user_id)).cte("cart")
+    mine = owned(carts.c.user_id, carts.c.session_id)
+    cart = cart_with_items.where(carts.c.id == bindparam("cart_id", type_=Text), mine).cte("cart")
     expected = bindparam("expected", type_=Integer)
     ready = select(
         bindparam("id", type_=Text),
@@ -95,13 +97,15 @@ _RIVAL = Statement(
     .limit(1)
 )
 _PLACING = Statement(
-    select(checkouts.c.id).where(checkouts.c.order_id == _order_id, checkouts.c.step != literal_column("'UNDO'"))
+    select(checkouts.c.id)
+    .join_from(checkouts, orders, orders.c.id == checkouts.c.order_id)
+    .where(checkouts.c.order_id == _order_id, orders.c.status != literal_column("'CANCELLED'"))
 )
 _UNDO = Statement(
     update(checkouts)
     .where(checkouts.c.order_id == _order_id)
     .values(step="UNDO", next_attempt_at=_later, error=bindparam("to_error", type_=Text), updated_at=func.now())
-    .returning(checkouts.c.id)
+    .returning(checkouts.c.attempts)
 )
 _POSTPONE = Statement(
     update(checkouts)
@@ -111,9 +115,33 @@ _POSTPONE = Statement(
 _NOTE = Statement(
     update(checkouts).where(checkouts.c.order_id == _order_id).values(error=bindparam("to_error", type_=Text))
 )
+# Not when there is more to undo than whoever ends it knew of: somebody took it up since, or it was woken.
 _END = Statement(
-    delete(checkouts).where(checkouts.c.order_id == _order_id, checkouts.c.step == literal_column("'UNDO'"))
+    delete(checkouts).where(
+        checkouts.c.order_id == _order_id,
+        checkouts.c.step == literal_column("'UNDO'"),
+        checkouts.c.attempts == bindparam("attempts", type_=Integer),
+    )
 )
+
+
+def _wake() -> Statement:
+    """A cancelled order's giving back, begun anew."""
+    again = upsert(checkouts).from_select(
+        ["id", "order_id", "step", "coupon_code", "next_attempt_at"],
+        select(
+            bindparam("id", type_=Text), orders.c.id, literal_column("'UNDO'"), orders.c.coupon_code, func.now()
+        ).where(orders.c.id == _order_id, orders.c.status == literal_column("'CANCELLED'")),
+    )
+    return Statement(
+        again.on_conflict_do_update(
+            index_elements=["order_id"],
+            set_={"attempts": checkouts.c.attempts + 1, "next_attempt_at": func.now(), "updated_at": func.now()},
+        )
+    )
+
+
+_WAKE = _wake()
 _due = (
     select(checkouts.c.id)
     .where(checkouts.c.next_attempt_at <= func.now())
@@ -140,6 +168,7 @@ _CLAIM = Statement(
     .returning(
         checkouts.c.order_id,
         checkouts.c.step,
+        checkouts.c.attempts,
         checkouts.c.coupon_code,
         checkouts.c.provider,
         checkouts.c.principal,
@@ -147,6 +176,8 @@ _CLAIM = Statement(
         checkouts.c.request_hash,
     )
 )
+
+_COUNT = Statement(select(checkouts.c.step, func.count().label("number")).group_by(checkouts.c.step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +195,7 @@ class Due:
 
     order_id: str
     step: Step
+    attempts: int
     coupon_code: str | None
     provider: str
     origin: Origin | None
@@ -217,12 +249,17 @@ class Checkouts:
         return row["order_id"], Origin(row["principal"], row["request_id"] or "", row["request_hash"])
 
     async def is_placing(self, order_id: str) -> bool:
-        """Whether the order is being placed at this moment, and nobody has turned back."""
+        """Whether an order is there and not cancelled, and its placing is not over."""
         return await self._on.fetchrow(_PLACING, order_id=order_id) is not None
 
-    async def undo(self, order_id: str, error: str, lease: timedelta) -> bool:
-        """Turn back; False when the checkout is over."""
-        return await self._on.fetchrow(_UNDO, order_id=order_id, to_error=error[:500], lease=lease) is not None
+    async def undo(self, order_id: str, error: str, lease: timedelta) -> int | None:
+        """Turn back; how often it was taken up so far, None when the checkout is over."""
+        attempts: int | None = await self._on.fetchval(_UNDO, order_id=order_id, to_error=error[:500], lease=lease)
+        return attempts
+
+    async def wake(self, order_id: str) -> None:
+        """Have the sweeper give back, now, what was taken for a cancelled order; any other is left alone."""
+        await self._on.fetchrow(_WAKE, id=cuid(), order_id=order_id)
 
     async def postpone(self, order_id: str, error: str, lease: timedelta) -> None:
         """Leave it to the sweeper, once `lease` is over."""
@@ -232,9 +269,14 @@ class Checkouts:
         """Say what keeps it from going on."""
         await self._on.fetchrow(_NOTE, order_id=order_id, to_error=error[:500])
 
-    async def end(self, order_id: str) -> None:
-        """All of it is undone."""
-        await self._on.fetchrow(_END, order_id=order_id)
+    async def end(self, order_id: str, attempts: int) -> None:
+        """All of it is undone that there was when it had been taken up `attempts` times."""
+        await self._on.fetchrow(_END, order_id=order_id, attempts=attempts)
+
+    async def count_by_step(self) -> dict[str, int]:
+        """How many there are at each step."""
+        found = {row["step"]: row["number"] for row in await self._on.fetch(_COUNT)}
+        return {step: found.get(step, 0) for step in Step}
 
     async def claim(self, lease: timedelta, limit: int = 20) -> list[Due]:
         """Take up checkouts whose time has come; one whose order is not written yet is to be undone."""
@@ -242,6 +284,7 @@ class Checkouts:
             Due(
                 row["order_id"],
                 Step(row["step"]),
+                row["attempts"],
                 row["coupon_code"],
                 row["provider"] or "",
                 Origin(row["principal"], row["request_id"], row["request_hash"]) if row["request_id"] else None,

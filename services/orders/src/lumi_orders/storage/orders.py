@@ -11,15 +11,16 @@ from sqlalchemy import (
     Text,
     bindparam,
     case,
+    cast,
     column,
     func,
     insert,
-    literal,
     literal_column,
+    or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Integer, Interval
 
 from lumi_common.cuid import cuid
@@ -29,7 +30,7 @@ from lumi_common.db.record import Change, recorded
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import timestamp
 from lumi_common.errors import NotFound, Reason
-from lumi_orders.domain.order import Order, OrderItem, OrderStatus
+from lumi_orders.domain.order import MILESTONES, NEXT, Order, OrderItem, OrderStatus
 from lumi_orders.storage.rows import items_of, owned
 from lumi_orders.storage.tables import (
     ORDER,
@@ -46,15 +47,19 @@ _ITEM_COLUMNS = tuple(field.name for field in fields(OrderItem))
 
 _id = bindparam("id", type_=Text)
 _now = bindparam("now", type_=timestamp)
+_expected = bindparam("expected", type_=Integer)
 _order = select(*(orders.c[name] for name in _COLUMNS), items_of(orders, order_items, "order_id", _ITEM_COLUMNS))
-_GET = Statement(_order.where(orders.c.id == _id, owned(orders.c.user_id)))
-_BY_REFERENCE = Statement(_order.where(orders.c.reference == bindparam("reference"), owned(orders.c.user_id)))
+_mine = owned(orders.c.user_id, orders.c.guest_session_id)
+_GET = Statement(_order.where(orders.c.id == _id, _mine))
+_BY_REFERENCE = Statement(_order.where(orders.c.reference == bindparam("reference"), _mine))
 _ID_OF_CART = Statement(select(orders.c.id).where(orders.c.cart_id == bindparam("cart_id")))
 _LIST = Listing(
     _order,
     orders.c.id,
     {
+        # One or the other, so that an index gives a page of a user's orders in its order.
         "owner": orders.c.user_id == bindparam("owner", type_=Text),
+        "guest": orders.c.guest_session_id == bindparam("guest", type_=Text),
         "user_id": orders.c.user_id == bindparam("user_id", type_=Text),
         "status": orders.c.status == bindparam("status", type_=order_status),
     },
@@ -87,20 +92,21 @@ _STATES = Statement(
 )
 
 
-def moved(to: OrderStatus, action: str, *guards: Any, **values: Any) -> tuple[Change, CTE]:
-    """A PENDING order's next status and the row of its history; nothing happens once another change came first.
+# Where the record of a change tells the status that the row had.
+_BEFORE = literal_column("'before'", Text), literal_column("'status'", Text)
 
-    Their parameters are those of `moving`.
+
+def moved(to: OrderStatus, action: str, *guards: Any) -> tuple[Change, CTE]:
+    """An order's next status, from any that leads there, and the row of its history.
+
+    Nothing happens once another change came first. Their parameters are those of `moving`.
     """
+    ways = (orders.c.status == literal_column(f"'{status}'") for status, onward in NEXT.items() if to in onward)
+    milestone = {MILESTONES[to]: _now} if to in MILESTONES else {}
     change = ORDER.change(
         update(orders)
-        .where(
-            orders.c.id == _id,
-            orders.c.version == bindparam("expected", type_=Integer),
-            orders.c.status == literal_column("'PENDING'"),
-            *guards,
-        )
-        .values(status=to, version=orders.c.version + 1, updated_at=_now, **values),
+        .where(orders.c.id == _id, orders.c.version == _expected, or_(*ways), *guards)
+        .values(status=to, version=orders.c.version + 1, updated_at=_now, **milestone),
         action,
         name="moved",
     )
@@ -110,7 +116,7 @@ def moved(to: OrderStatus, action: str, *guards: Any, **values: Any) -> tuple[Ch
         select(
             bindparam("history_id", type_=Text),
             change.cte.c.id,
-            literal(OrderStatus.PENDING, order_status),
+            cast(func.jsonb_extract_path_text(change.cte.c.record, *_BEFORE), order_status),
             change.cte.c.status,
             change.cte.c.version,
             bindparam("actor", type_=Text),
@@ -124,21 +130,24 @@ def moved(to: OrderStatus, action: str, *guards: Any, **values: Any) -> tuple[Ch
 
 def moving(order: Order, actor: str, reason: str | None = None) -> dict[str, Any]:
     """The parameters of a statement made with `moved`, from the order as it will be."""
-    return {
-        "id": order.id,
-        "expected": order.version - 1,
-        "now": order.updated_at,
-        "history_id": cuid(),
-        "actor": actor,
-        "reason": reason,
-    }
+    return {**_changing(order), "history_id": cuid(), "actor": actor, "reason": reason}
+
+
+def noting(order: Order) -> dict[str, Any]:
+    """The parameters of UPDATE, from the order as it will be."""
+    return {**_changing(order), "to_notes": order.notes, "to_metadata": order.metadata}
+
+
+def _changing(order: Order) -> dict[str, Any]:
+    return {"id": order.id, "expected": order.version - 1, "now": order.updated_at}
 
 
 def _cancel() -> Statement:
-    """CANCELLED, and the undoing of what was taken for it as a row, in one commit."""
-    placing = select(checkouts.c.id).where(checkouts.c.order_id == _id, checkouts.c.step != literal_column("'UNDO'"))
-    change, history = moved(OrderStatus.CANCELLED, "order.cancelled", ~placing.exists(), cancelled_at=_now)
-    undo = upsert(checkouts).from_select(
+    """CANCELLED, and the giving back of what was taken for it as a row, in one commit."""
+    # Before its placing is over an order is not cancelled, but undone. No placing begins anew, so none is missed.
+    placing = select(checkouts.c.id).where(checkouts.c.order_id == _id).exists()
+    change, history = moved(OrderStatus.CANCELLED, "order.cancelled", ~placing)
+    undo = insert(checkouts).from_select(
         ["id", "order_id", "step", "coupon_code", "next_attempt_at"],
         select(
             bindparam("checkout_id", type_=Text),
@@ -148,8 +157,14 @@ def _cancel() -> Statement:
             func.now() + bindparam("lease", type_=Interval),
         ),
     )
-    undo = undo.on_conflict_do_update(index_elements=["order_id"], set_={"updated_at": func.now()})
     return recorded(common, change, parts=(history, undo.cte("undo")), request=True)
+
+
+def _give_up() -> Statement:
+    """CANCELLED, because the placing of the order is being undone."""
+    undoing = checkouts.c.order_id == _id, checkouts.c.step == literal_column("'UNDO'")
+    change, history = moved(OrderStatus.CANCELLED, "order.cancelled", select(checkouts.c.id).where(*undoing).exists())
+    return recorded(common, change, parts=(history,))
 
 
 def _pay() -> Statement:
@@ -157,9 +172,34 @@ def _pay() -> Statement:
     return recorded(common, change, parts=(history,))
 
 
-# Takes the parameters of `moving`, `checkout_id`, `lease`, and what `Database.once` gives.
+def _advance(to: OrderStatus) -> Statement:
+    change, history = moved(to, f"order.{to.lower()}")
+    return recorded(common, change, parts=(history,), request=True)
+
+
+def _update() -> Statement:
+    """Other notes; no status, so no history."""
+    change = ORDER.change(
+        update(orders)
+        .where(orders.c.id == _id, orders.c.version == _expected)
+        .values(
+            notes=bindparam("to_notes", type_=Text),
+            metadata=bindparam("to_metadata", type_=JSONB),
+            version=orders.c.version + 1,
+            updated_at=_now,
+        ),
+        "order.updated",
+    )
+    return recorded(common, change, request=True)
+
+
+# All take the parameters of `moving`, UPDATE those of `noting`; CANCEL, ADVANCE and UPDATE what `Database.once` gives.
+# CANCEL takes `checkout_id` and `lease` too.
 CANCEL = _cancel()
+GIVE_UP = _give_up()
 PAY = _pay()
+ADVANCE = {to: _advance(to) for to in (OrderStatus.FULFILLED, OrderStatus.SHIPPED, OrderStatus.DELIVERED)}
+UPDATE = _update()
 
 
 def order_of(row: Row) -> Order:
@@ -201,10 +241,21 @@ class Orders:
         return id
 
     async def list_page(
-        self, *, owner: str | None, user_id: str | None, status: OrderStatus | None, size: int, token: str
+        self,
+        *,
+        owner: str | None,
+        user_id: str | None,
+        status: OrderStatus | None,
+        size: int,
+        token: str,
+        of_guest: bool = False,
     ) -> Page[Order]:
-        """A page of orders, newest first; of one user, in one status, where these are given."""
-        return await _LIST.page(self._on, order_of, size=size, token=token, owner=owner, user_id=user_id, status=status)
+        """A page of orders, newest first; of one user, in one status, where these are given.
+
+        `of_guest` says that the owner is a guest.
+        """
+        whose = {"guest" if of_guest else "owner": owner}
+        return await _LIST.page(self._on, order_of, size=size, token=token, user_id=user_id, status=status, **whose)
 
     async def states(self, ids: Sequence[str]) -> dict[str, str]:
         """LIVE, PLACING or GONE for each id."""
@@ -217,3 +268,7 @@ class Orders:
     async def pay(self, order: Order, actor: str) -> bool:
         """Write an order that `Order.pay` moved; False when another change came first."""
         return await self._on.fetchrow(PAY, **moving(order, actor)) is not None
+
+    async def give_up(self, order: Order, actor: str, reason: str) -> bool:
+        """Write an order that `Order.cancel` ended while its placing is being undone; False when another came first."""
+        return await self._on.fetchrow(GIVE_UP, **moving(order, actor, reason)) is not None

@@ -85,9 +85,9 @@ def _place() -> Statement:
 
 
 _GIVEN = (
-    "id", "reference", "user_id", "total_amount", "subtotal_amount", "tax_amount", "discount_amount",
-    "shipping_amount", "currency", "coupon_code", "shipping_address_id", "billing_address_id",
-    "shipping_address_snapshot", "billing_address_snapshot", "metadata", "notes",
+    "id", "reference", "user_id", "guest_session_id", "total_amount", "subtotal_amount", "tax_amount",
+    "discount_amount", "shipping_amount", "prices_include_tax", "currency", "coupon_code", "shipping_address_id",
+    "billing_address_id", "shipping_address_snapshot", "billing_address_snapshot", "metadata", "notes",
 )  # fmt: skip
 # Of each item's values one array: many rows by one statement that is compiled once.
 _LINES: dict[str, Any] = {

@@ -7,10 +7,13 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.elements import literal_column
 
 
-def owned(column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The row is the owner's, or no `owner` is given."""
+def owned(*columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The row is the owner's by one of these columns, or no `owner` is given.
+
+    The owner is the id of a user or of a guest's session: both are cuids, so one is never mistaken for the other.
+    """
     owner = bindparam("owner", type_=Text)
-    return or_(owner.is_(None), column == owner)
+    return or_(owner.is_(None), *(column == owner for column in columns))
 
 
 def items_of(parent: Table, items: Table, key: str, names: tuple[str, ...]) -> ColumnElement[Any]:

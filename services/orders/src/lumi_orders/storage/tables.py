@@ -2,10 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Enum, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lumi_common.db.record import Aggregate
+from lumi_common.db.references import refers_to
 from lumi_common.db.tables import common_tables, id_column, identifier, money, schema, stamps, timestamp, version
 from lumi_orders.domain.cart import CartStatus
 from lumi_orders.domain.order import OrderStatus
@@ -26,7 +39,8 @@ carts = Table(
     "carts",
     metadata,
     id_column(),
-    Column("user_id", identifier, index=True),
+    Column("user_id", identifier, index=True, info=refers_to("identity.users", "SET NULL")),
+    # A guest's, who has no row anywhere.
     Column("session_id", identifier, index=True),
     Column("status", cart_status, nullable=False, server_default="ACTIVE"),
     currency(server_default="TRY"),
@@ -46,7 +60,13 @@ cart_items = Table(
     metadata,
     id_column(),
     Column("cart_id", identifier, ForeignKey(carts.c.id, ondelete="CASCADE"), nullable=False),
-    Column("product_variant_id", identifier, nullable=False, index=True),
+    Column(
+        "product_variant_id",
+        identifier,
+        nullable=False,
+        index=True,
+        info=refers_to("catalogue.product_variants", "RESTRICT"),
+    ),
     Column("quantity", Integer, nullable=False),
     money("unit_price", digits=12),
     currency(),
@@ -60,7 +80,7 @@ orders = Table(
     metadata,
     id_column(),
     Column("reference", Text, nullable=False, unique=True),
-    Column("user_id", identifier),
+    Column("user_id", identifier, info=refers_to("identity.users", "SET NULL")),
     Column("guest_session_id", identifier, index=True),
     Column("cart_id", identifier, ForeignKey(carts.c.id, ondelete="SET NULL"), unique=True),
     Column("status", order_status, nullable=False, server_default="PENDING"),
@@ -69,10 +89,21 @@ orders = Table(
     money("tax_amount"),
     money("discount_amount"),
     money("shipping_amount", server_default=text("0")),
+    Column("prices_include_tax", Boolean, nullable=False, server_default=text("false")),
     currency(server_default="TRY"),
     Column("coupon_code", Text),
-    Column("shipping_address_id", identifier, index=True),
-    Column("billing_address_id", identifier, index=True),
+    Column(
+        "shipping_address_id",
+        identifier,
+        index=True,
+        info=refers_to("identity.addresses", "SET NULL", "shipping_address_snapshot"),
+    ),
+    Column(
+        "billing_address_id",
+        identifier,
+        index=True,
+        info=refers_to("identity.addresses", "SET NULL", "billing_address_snapshot"),
+    ),
     Column("shipping_address_snapshot", JSONB),
     Column("billing_address_snapshot", JSONB),
     Column("placed_at", timestamp),
@@ -86,7 +117,9 @@ orders = Table(
     *stamps(),
     CheckConstraint(
         "subtotal_amount >= 0 and tax_amount >= 0 and shipping_amount >= 0 and total_amount >= 0 "
-        "and discount_amount between 0 and subtotal_amount",
+        "and discount_amount between 0 and subtotal_amount "
+        "and total_amount = subtotal_amount - discount_amount + shipping_amount "
+        "+ case when prices_include_tax then 0 else tax_amount end",
         name="amounts",
     ),
 )
@@ -100,8 +133,20 @@ order_items = Table(
     metadata,
     id_column(),
     Column("order_id", identifier, ForeignKey(orders.c.id, ondelete="CASCADE"), nullable=False, index=True),
-    Column("product_id", identifier, nullable=False, index=True),
-    Column("product_variant_id", identifier, nullable=False, index=True),
+    Column(
+        "product_id",
+        identifier,
+        nullable=False,
+        index=True,
+        info=refers_to("catalogue.products", "RESTRICT", "title_snapshot"),
+    ),
+    Column(
+        "product_variant_id",
+        identifier,
+        nullable=False,
+        index=True,
+        info=refers_to("catalogue.product_variants", "RESTRICT", "title_snapshot", "variant_snapshot"),
+    ),
     Column("quantity", Integer, nullable=False),
     money("unit_price", digits=12),
     currency(server_default="TRY"),
@@ -113,8 +158,9 @@ order_items = Table(
     *stamps(),
     CheckConstraint("quantity > 0", name="quantity"),
     CheckConstraint(
+        # Whether its tax comes on top or is inside its price, the order says.
         "discount_amount >= 0 and tax_amount >= 0 and total_amount >= 0 "
-        "and total_amount = unit_price * quantity - discount_amount + tax_amount",
+        "and total_amount - (unit_price * quantity - discount_amount) in (0, tax_amount)",
         name="amounts",
     ),
 )
@@ -161,15 +207,15 @@ checkouts = Table(
 )
 Index("checkouts_principal_request_id_key", checkouts.c.principal, checkouts.c.request_id, unique=True)
 
-CART = Aggregate("Cart", carts, shows="user_id status currency coupon_code", keys="user_id")
+CART = Aggregate("Cart", carts, shows="user_id session_id status currency coupon_code", keys="user_id")
 CART_ITEM = Aggregate(
     "Cart", cart_items, id="cart_id", shows="product_variant_id quantity unit_price currency", keys="product_variant_id"
 )
 ORDER = Aggregate(
     "Order",
     orders,
-    shows="reference user_id cart_id status total_amount subtotal_amount tax_amount discount_amount shipping_amount "
-    "currency coupon_code shipping_address_id billing_address_id placed_at fulfilled_at shipped_at delivered_at "
-    "cancelled_at",
+    shows="reference user_id guest_session_id cart_id status total_amount subtotal_amount tax_amount discount_amount "
+    "shipping_amount prices_include_tax currency coupon_code shipping_address_id billing_address_id placed_at "
+    "fulfilled_at shipped_at delivered_at cancelled_at",
     keys="user_id",
 )

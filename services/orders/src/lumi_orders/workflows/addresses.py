@@ -1,4 +1,4 @@
-"""Where an order goes, out of its buyer's address book."""
+"""Where an order goes: out of its buyer's address book, or as its buyer says."""
 
 from typing import NamedTuple
 
@@ -21,14 +21,15 @@ class AddressBook:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
-    async def resolve(self, user_id: str, shipping_id: str, billing_id: str, context: Context) -> Addresses:
-        """The addresses of these ids, empty for none; raises FailedPrecondition for one that is not the user's."""
-        shipping = await self._one(shipping_id, user_id, "shipping_address_id", context)
+    async def resolve(self, owner: str, shipping_id: str, billing_id: str, context: Context) -> Addresses:
+        """The addresses of these ids, empty for none; raises FailedPrecondition for one that is not the owner's."""
+        shipping = await self._one(shipping_id, owner, "shipping_address_id", context)
         if billing_id and billing_id == shipping_id:
             return Addresses(shipping, shipping)
-        return Addresses(shipping, await self._one(billing_id, user_id, "billing_address_id", context))
+        return Addresses(shipping, await self._one(billing_id, owner, "billing_address_id", context))
 
-    async def _one(self, id: str, user_id: str, field: str, context: Context) -> Address | None:
+    async def _one(self, id: str, owner: str, field: str, context: Context) -> Address | None:
         if not id:
             return None
-        return await asked(self._identity.address(id, user_id, context), of_address(field))
+        # A guest's id is in nobody's book: identity says so.
+        return await asked(self._identity.address(id, owner, context), of_address(field))

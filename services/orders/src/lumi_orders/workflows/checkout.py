@@ -11,15 +11,15 @@ from lumi_common.db.database import Database
 from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition, InvalidArgument, LumiError, NotFound
 from lumi_common.errors import Reason as Common
 from lumi_orders.clients.catalogue import Catalogue
-from lumi_orders.clients.marketing import Marketing
+from lumi_orders.clients.marketing import Discount, Marketing
 from lumi_orders.clients.payments import Payments
 from lumi_orders.domain.cart import Cart, being_placed
 from lumi_orders.domain.checkout import Address, Origin, Wanted
 from lumi_orders.domain.errors import Reason
 from lumi_orders.domain.order import Order, OrderStatus, place, subtotal
 from lumi_orders.domain.payment import Payment, PaymentStatus, Placed
-from lumi_orders.domain.pricing import ZERO
 from lumi_orders.domain.reference import new_reference
+from lumi_orders.domain.tariff import Tariff
 from lumi_orders.storage.checkouts import Checkouts, Started
 from lumi_orders.storage.orders import Orders, moving
 from lumi_orders.storage.placing import FINISH, PLACE, SETTLE, placing
@@ -47,16 +47,18 @@ class Checkout:
         payments: Payments,
         marketing: Marketing,
         book: AddressBook,
+        tariff: Tariff,
         answer: Callable[[Placed], Message],
     ) -> None:
         self._db, self._clock, self._undo, self._answer = db, clock, undo, answer
-        self._catalogue, self._payments, self._marketing, self._book = catalogue, payments, marketing, book
+        self._catalogue, self._payments, self._marketing = catalogue, payments, marketing
+        self._book, self._tariff = book, tariff
         self._orders, self._checkouts = Orders(db), Checkouts(db)
 
     async def place(self, wanted: Wanted, keeper: Keeper) -> None:
         """Place an order and keep its answer; raises the refusal of the step that refused, with all of it undone."""
         context = keeper.context
-        given = await self._book.resolve(wanted.user_id, wanted.shipping_address_id, wanted.billing_address_id, context)
+        given = await self._book.resolve(wanted.owner, wanted.shipping_address_id, wanted.billing_address_id, context)
         order_id = cuid()
         cart = await self._begin(order_id, wanted, given, context)
         try:
@@ -81,12 +83,12 @@ class Checkout:
     async def finish(self, placed: Placed, keeper: Keeper) -> None:
         """End the checkout with its answer kept, the order PAID if its money is here."""
         order = placed.order
-        if placed.payment.pays_for(order) and order.pay(self._clock()):
+        while placed.payment.pays_for(order) and order.pay(self._clock()):
             paid = await keeper.change(SETTLE, self._answer(placed), **moving(order, actor_of(keeper.context)))
             if paid is not None:
                 return
-            # The event of the payment came first.
-            placed.order = await self._orders.get(order.id, owner=None)
+            # The event of the payment came first, or somebody noted something with the order.
+            order = placed.order = await self._orders.get(order.id, owner=None)
         if placed.order.status is OrderStatus.CANCELLED:
             raise Aborted(Reason.PLACING_UNDONE, "the order was cancelled meanwhile", order_id=order.id)
         await keeper.change(FINISH, self._answer(placed), order_id=order.id)
@@ -96,7 +98,7 @@ class Checkout:
         started = await self._checkouts.start(
             order_id=order_id,
             cart_id=wanted.cart_id,
-            owner=wanted.user_id,
+            owner=wanted.owner,
             expected=_version(wanted.cart_etag),
             has_address=given.shipping is not None,
             provider=wanted.provider,
@@ -139,28 +141,32 @@ class Checkout:
         lines, currency = await asked(self._catalogue.reserve(order_id, cart.items, context), refusals.of_stock)
         if currency != cart.currency:
             raise FailedPrecondition(Reason.CURRENCY_MISMATCH, f"the cart is in {cart.currency}", cart_id=cart.id)
-        coupon_code, discount = None, ZERO
+        address = given.shipping or cart.shipping_address
+        billing = given.billing or cart.billing_address or address
+        shipping = self._tariff.shipping(address, currency, subtotal(lines))
+        coupon = Discount("")
         if cart.coupon_code:
             redeem = self._marketing.redeem(
-                cart.coupon_code, order_id, cart.user_id, subtotal(lines), currency, context
+                cart.coupon_code, order_id, cart.user_id, subtotal(lines), shipping, currency, context
             )
-            coupon_code, discount = await asked(redeem, refusals.of_coupon)
-        shipping = given.shipping or cart.shipping_address
-        billing = given.billing or cart.billing_address or shipping
+            coupon = await asked(redeem, refusals.of_coupon)
         order = place(
             order_id,
             new_reference(),
             lines,
             currency=currency,
-            discount=discount,
+            discount=coupon.amount,
+            shipping=shipping - coupon.shipping_amount,
+            tax=self._tariff.tax(address),
             now=self._clock(),
             user_id=cart.user_id,
+            guest_session_id=cart.session_id,
             cart_id=cart.id,
-            coupon_code=coupon_code,
+            coupon_code=coupon.code or None,
             metadata=wanted.metadata,
-            shipping_address_id=_id(shipping),
+            shipping_address_id=_id(address),
             billing_address_id=_id(billing),
-            shipping_address_snapshot=_frozen(shipping),
+            shipping_address_snapshot=_frozen(address),
             billing_address_snapshot=_frozen(billing),
         )
         values = placing(order, cart, actor_of(context))
@@ -183,7 +189,7 @@ def _is_reused(mine: Origin, rival: Origin) -> bool:
 
 
 def _id(address: Address | None) -> str | None:
-    return None if address is None else address["id"]
+    return None if address is None else address.get("id")
 
 
 def _frozen(address: Address | None) -> Address | None:

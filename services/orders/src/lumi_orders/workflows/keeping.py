@@ -10,6 +10,9 @@ from lumi_common.db.statement import Statement
 from lumi_orders.domain.checkout import Origin
 from lumi_orders.storage.requests import UNASKED
 
+# How often a change is decided anew because another came first.
+TRIES = 10
+
 
 class Keeper(Protocol):
     """Runs a recorded statement with the answer that it earns; `Database.once` is one."""

@@ -63,7 +63,7 @@ class Sweeper:
         try:
             placed = await self._forward(due, context) if due.step is Step.PAY else None
             if placed is None:
-                placed = await self._undo.give_back(due.order_id, due.coupon_code, context)
+                placed = await self._undo.give_back(due.order_id, due.coupon_code, due.attempts, context)
             if placed is not None:
                 await self._checkout.finish(placed, Aftercare(self._db, context, PLACE_ORDER, due.origin))
         except LumiError as error:
@@ -84,8 +84,6 @@ class Sweeper:
     async def _expire(self, order_id: str) -> None:
         context = Context.system(NAME, timeout=SECONDS)
         try:
-            await self._cancellation.cancel(
-                order_id, Aftercare(self._db, context), owner=None, reason="not paid in time"
-            )
+            await self._cancellation.expire(order_id, context)
         except LumiError as error:
             log.warning("an unpaid order cannot be cancelled", extra={"order": order_id, "reason": str(error)})

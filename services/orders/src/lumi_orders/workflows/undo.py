@@ -1,31 +1,38 @@
-"""Giving back what was taken for an order: its payment, the order itself, its coupon, its stock, in this order."""
+"""Giving back what was taken for an order: its payment, its coupon, its stock."""
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from logging import getLogger
+from typing import Any
 
 from lumi_common.clock import Clock
 from lumi_common.context import Context
-from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import LumiError
 from lumi_orders.clients.catalogue import Catalogue
 from lumi_orders.clients.marketing import Marketing
 from lumi_orders.clients.payments import Payments
-from lumi_orders.domain.order import Order, OrderStatus
+from lumi_orders.domain.order import UNPAID, Order, OrderStatus
 from lumi_orders.domain.payment import Payment, Placed
 from lumi_orders.storage.checkouts import Checkouts
-from lumi_orders.storage.orders import CANCEL, Orders, moving
-from lumi_orders.storage.requests import UNASKED
+from lumi_orders.storage.orders import Orders
 from lumi_orders.workflows import refusals
 from lumi_orders.workflows.keeping import actor_of
 
 log = getLogger(__name__)
 
+LOOKS = 3
+# The payment has moved between our look at it and our word.
+_MOVED = ("FAILED_PRECONDITION", "ABORTED")
+
 
 class Undo:
-    """Undoes the placing of an order; every step may be done again, so whoever is interrupted is followed by another.
+    """Undoes the placing of an order, or the order itself; every step may be done again, by whoever comes after.
 
-    `retry` is how long the sweeper waits before it tries again what did not work.
+    First the order is CANCELLED, in one commit with the row that says that something is to be given back; then it is
+    given back, what it is by then. So nothing has to be known of the money to cancel, and money that comes later is
+    found by the same steps. `retry` is how long the sweeper waits before it tries again what did not work.
     """
 
     def __init__(
@@ -50,63 +57,86 @@ class Undo:
         What cannot be given back now is left to the sweeper. Raises Unavailable when it is not known whether the
         order stands.
         """
-        await self._checkouts.undo(order_id, str(why), self.lease(context))
+        attempts = await self._checkouts.undo(order_id, str(why), self.lease(context))
         try:
-            return await self.give_back(order_id, coupon_code, context)
+            return await self.give_back(order_id, coupon_code, attempts, context)
         except LumiError as error:
-            log.warning("undoing is left to the sweeper", extra={"order": order_id, "reason": str(error)})
-            await self._checkouts.postpone(order_id, str(error), self._retry)
+            await self._leave(order_id, error)
             order = await self._orders.find(order_id)
             if order is not None and order.status is not OrderStatus.CANCELLED:
                 raise refusals.unknown() from error
             return None
 
-    async def give_back(self, order_id: str, coupon_code: str | None, context: Context) -> Placed | None:
-        """Undo all of it and end the checkout; the order instead, where its money is here already."""
+    async def give_back(
+        self, order_id: str, coupon_code: str | None, attempts: int | None, context: Context
+    ) -> Placed | None:
+        """Undo all of it and end the checkout; the order instead, where its money is here already.
+
+        `attempts` is how often the checkout was taken up when this began, None when it is over.
+        """
         order = await self._orders.find(order_id)
         if order is not None and order.status is not OrderStatus.CANCELLED:
-            placed = await self._cancel(order, context)
-            if placed is not None:
-                return placed
-        await self.release(order_id, coupon_code, context)
+            payment = await self.paid(order, context)
+            if payment is not None:
+                return Placed(order, payment)
+            order.cancel(self._clock(), within=UNPAID)
+            orders = Orders(self._db.on(context))
+            if not await orders.give_up(order, actor_of(context), "its placing was undone"):
+                raise refusals.unknown()  # somebody moved the order: look again
+        await self._release(order_id, coupon_code, attempts, order is not None, context)
         return None
 
-    async def release(self, order_id: str, coupon_code: str | None, context: Context) -> None:
-        """Give back coupon and stock of an order that does not stand, and end the checkout."""
-        if coupon_code:
-            await self._marketing.release(order_id, context)
-        await self._catalogue.release(order_id, context)
-        await self._checkouts.end(order_id)
+    async def follow(self, order: Order, context: Context) -> None:
+        """Give back what was taken for an order that was cancelled just now; what cannot be is left to the sweeper."""
+        try:
+            await self._release(order.id, order.coupon_code, 0, True, context)
+        except LumiError as error:
+            await self._leave(order.id, error)
 
-    async def void(self, order_id: str, context: Context) -> Payment | None:
-        """Give up the order's payment; the payment itself, where its money was taken already."""
-        payment = await self._payments.find(order_id, context)
+    async def paid(self, order: Order, context: Context) -> Payment | None:
+        """The payment by which the order stands, although nobody told us yet that its money is here; None if none."""
+        payment = await self._payments.find(order.id, context)
         if payment is None:
             return None
-        if payment.open:
-            try:
-                await self._payments.void(order_id, payment, context)
-            except LumiError as error:
-                if error.code != "FAILED_PRECONDITION":
-                    raise
-                payment = await self._payments.find(order_id, context)  # settled in between
-            else:
-                return None
-        return payment
+        return payment if order.status is not OrderStatus.PENDING or payment.pays_for(order) else None
 
     def lease(self, context: Context) -> timedelta:
         """How long the sweeper leaves a checkout to the call that has it."""
         return timedelta(seconds=min(context.remaining(), 60.0)) + self._retry
 
-    async def _cancel(self, order: Order, context: Context) -> Placed | None:
-        payment = await self.void(order.id, context)
-        if payment is not None:
-            return Placed(order, payment)
-        order.cancel(self._clock())
-        values = moving(order, actor_of(context), "its placing was undone")
-        row = await self._db.on(context).fetchrow(
-            CANCEL, **UNASKED, **values, checkout_id=cuid(), lease=self.lease(context)
-        )
-        if row is None:
-            raise refusals.unknown()  # somebody moved the order: look again
-        return None
+    async def _release(
+        self, order_id: str, coupon_code: str | None, attempts: int | None, written: bool, context: Context
+    ) -> None:
+        """Give back money, coupon and stock of an order that does not stand, and end the checkout.
+
+        None of them waits for another: while one service is away, the others have theirs back.
+        """
+        steps: list[Awaitable[Any]] = [self._catalogue.release(order_id, context)]
+        if coupon_code:
+            steps.append(self._marketing.release(order_id, context))
+        if written:
+            steps.append(self._return_money(order_id, context))
+        for outcome in await asyncio.gather(*steps, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        if attempts is not None:
+            await self._checkouts.end(order_id, attempts)
+
+    async def _return_money(self, order_id: str, context: Context) -> None:
+        """Void the order's payment, or refund what is left of it."""
+        for look in range(1, LOOKS + 1):
+            payment = await self._payments.find(order_id, context)
+            if payment is None or not (payment.open or payment.left):
+                return
+            give = self._payments.void if payment.open else self._payments.refund
+            try:
+                await give(order_id, payment, context)
+            except LumiError as error:
+                if error.code not in _MOVED or look == LOOKS:
+                    raise
+            else:
+                return
+
+    async def _leave(self, order_id: str, error: LumiError) -> None:
+        log.warning("giving back is left to the sweeper", extra={"order": order_id, "reason": str(error)})
+        await self._checkouts.postpone(order_id, str(error), self._retry)
