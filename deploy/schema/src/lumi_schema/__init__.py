@@ -1,0 +1,1 @@
+"""The schema's reference and its diagrams, generated from the services' tables."""
