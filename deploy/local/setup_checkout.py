@@ -17,7 +17,7 @@ VENV = os.path.join(CHECKOUT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, "lumi-setup")
 LOCK = os.path.join("requirements", "dev.txt")
-MEMBERS = ("protos", "libs/*", "services/*", "deploy/*", "tests/*")
+MEMBERS = ("protos", "libs/*", "services/*", "deploy/*", "clients/*", "tests/*")
 
 NO_VENV = """Python at {python} has no {module}, which is needed to set up.
   Debian, Ubuntu:  apt install python3-venv

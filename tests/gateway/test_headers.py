@@ -52,11 +52,23 @@ def test_the_client_address_is_the_one_that_was_seen(gateway: Gateway):
 
 
 def test_other_headers_are_passed_on(gateway: Gateway):
-    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     gateway.http.get("/v1/products", headers={"traceparent": parent, "user-agent": "shop/1"})
 
     metadata = gateway.backends.last.metadata
     assert (metadata["traceparent"], metadata["user-agent"]) == (parent, "shop/1")
+
+
+def test_a_trace_is_gone_on_with_and_its_clients_word_on_sampling_is_not(gateway: Gateway):
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
+    for spelling in ("traceparent", "Traceparent", "TRACEPARENT"):
+        gateway.raw("/v1/products", f"{spelling}: {parent}-01", verb="GET")
+        assert gateway.backends.last.metadata["traceparent"] == f"{parent}-00"
+    gateway.call(LIST, metadata={"traceparent": f"{parent}-01"})
+    assert gateway.backends.last.metadata["traceparent"] == f"{parent}-00"
+
+    gateway.http.get("/v1/products")
+    assert "traceparent" not in gateway.backends.last.metadata
 
 
 @pytest.mark.parametrize("method", ROUTED, ids=lambda method: method.full_name)

@@ -116,13 +116,14 @@ def test_a_page_of_another_origin_may_not(gateway: Gateway, origin: str):
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_the_access_log_has_a_line_per_call_without_query_or_token(gateway: Gateway):
-    parent = f"00-{uuid4().hex}-b7ad6b7169203331-01"
+def test_the_access_log_has_a_line_per_call_without_query_token_or_address(gateway: Gateway):
+    parent = f"00-{uuid4().hex}-b7ad6b7169203331-00"
     headers = gateway.headers() | {"traceparent": parent}
     gateway.http.get("/v1/orders", params={"pageToken": "a-secret-page"}, headers=headers)
 
     line = gateway.logged(parent)
 
     assert (line["path"], line["status"]) == ("/lumi.orders.v1.OrderService/ListOrders", 200)
+    assert line["client"] == "127.0.0.0/24"
     assert "a-secret-page" not in gateway.access_log()
     assert headers["authorization"] not in gateway.access_log()

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from lumi_common.principal import Principal
 from lumi_common.rpc.access import read_policy
 from lumi_common.rpc.auth import TokenSigner
 from lumi_envoy.contract import all_methods
@@ -18,7 +19,7 @@ from tests.gateway.gateway import ID, USER, Gateway, grpc_path, http_form, unsig
 ROUTED = [method for method in all_methods() if read_policy(method).on_public_port]
 PROTECTED = [method for method in ROUTED if not read_policy(method).public]
 PUBLIC = [method for method in ROUTED if read_policy(method).public]
-PROVED_BY_THE_REQUEST = ("SignUp", "SignIn", "RefreshToken")
+PROVED_BY_THE_REQUEST = ("SignUp", "SignIn", "RefreshToken", "CreateGuestSession")
 
 
 def bad_tokens(gateway: Gateway) -> dict[str, tuple[str, str]]:
@@ -141,6 +142,14 @@ def test_a_good_token_reaches_the_service_as_it_is(gateway: Gateway):
     assert gateway.backends.last.metadata["authorization"] == f"Bearer {token}"
     gateway.http.get("/v1/products", headers={"authorization": f"Bearer {token}"})
     assert gateway.backends.last.metadata["authorization"] == f"Bearer {token}"
+
+
+def test_a_guests_token_goes_through_and_the_service_says_where_it_is_enough(gateway: Gateway):
+    token = gateway.signer.sign(Principal("guest", ID, ID))[0]
+
+    for path in ("/v1/carts:active", "/v1/users/me"):
+        gateway.http.get(path, headers={"authorization": f"Bearer {token}"})
+        assert gateway.backends.last.metadata["authorization"] == f"Bearer {token}"
 
 
 @pytest.mark.parametrize("where", ["?access_token={}", "?authorization={}"])

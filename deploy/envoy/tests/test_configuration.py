@@ -21,7 +21,7 @@ from lumi_envoy.bootstrap import bootstrap, configuration
 from lumi_envoy.contract import all_methods, descriptor_set, routed_methods
 from lumi_envoy.refusals import REFUSALS
 from lumi_envoy.settings import CONTEXTS, Settings
-from lumi_local import programs
+from lumi_local import certificates, programs
 from lumi_local import settings as local
 from lumi_local.topology import SERVICES
 
@@ -235,3 +235,44 @@ def test_envoy_accepts_it(tmp_path: Path, settings: Settings):
 
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr.lower()
+
+
+def manager(settings: Settings) -> dict[str, Any]:
+    """The connection manager of the listener that clients see."""
+    listener = bootstrap(settings)["static_resources"]["listeners"][0]
+    found: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return found
+
+
+def test_there_are_spans_where_there_is_an_endpoint_and_only_then():
+    assert "tracing" not in manager(LOCAL)
+    assert "otlp" not in [each["name"] for each in bootstrap(LOCAL)["static_resources"]["clusters"]]
+
+    settings = Settings(otlp_endpoint="collector.shop.svc", trace_ratio=0.25)
+    tracer = manager(settings)["tracing"]["provider"]["typed_config"]
+    *_, cluster = bootstrap(settings)["static_resources"]["clusters"]
+
+    assert tracer["sampler"]["typed_config"]["sampling_percentage"] == {"numerator": 250_000, "denominator": "MILLION"}
+    assert (cluster["name"], cluster["type"]) == ("otlp", "STRICT_DNS")
+    assert cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"] == {
+        "socket_address": {"address": "collector.shop.svc", "port_value": 4317}
+    }
+    assert "transport_socket" not in cluster
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4317", "https://collector.example:443", "https://[fd00::1]"])
+def test_envoy_takes_the_configuration_of_each_kind_of_endpoint(tmp_path: Path, endpoint: str):
+    certificates.ensure(tmp_path)
+    file = tmp_path / "envoy.yaml"
+    file.write_text(configuration(Settings(env="local", otlp_endpoint=endpoint, otlp_ca=str(tmp_path / "ca.pem"))))
+
+    envoy = [str(programs.envoy(None)), "--mode", "validate", "--config-path", str(file), "--disable-hot-restart"]
+    done = subprocess.run(envoy, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["ftp://collector", "http://", "http://a/b", "http://me:secret@a", "a b"])
+def test_an_endpoint_that_is_none_is_refused(endpoint: str):
+    with pytest.raises(ValidationError):
+        Settings(otlp_endpoint=endpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lumi_envoy.clusters import jwks_cluster, service_cluster
+from lumi_envoy.clusters import jwks_cluster, otlp_cluster, service_cluster
 from lumi_envoy.contract import routed_methods
 from lumi_envoy.envoy import Json, address, typed
 from lumi_envoy.listeners import clients_listener, jwks_listener
@@ -39,7 +39,11 @@ def bootstrap(settings: Settings) -> Json:
         },
         "static_resources": {
             "listeners": [clients_listener(methods, settings), jwks_listener(methods, settings)],
-            "clusters": [*(service_cluster(context, settings) for context in CONTEXTS), jwks_cluster(settings)],
+            "clusters": [
+                *(service_cluster(context, settings) for context in CONTEXTS),
+                jwks_cluster(settings),
+                *otlp_cluster(settings),
+            ],
         },
         "overload_manager": _overload(settings),
     }

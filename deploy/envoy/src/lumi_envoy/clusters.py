@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
-from lumi_envoy.envoy import Json, address, message
+from lumi_envoy.envoy import Json, address, message, typed
 from lumi_envoy.settings import Settings
 
 JWKS = "jwks"  # the listener that Envoy fetches keys from, and the cluster that leads there
+OTLP = "otlp"
 
 MAX_CALLS = 512  # in flight to one service; the same number that a service takes before it says OVERLOADED
 
@@ -81,6 +83,34 @@ def jwks_cluster(settings: Settings) -> Json:
         "connect_timeout": "1s",
         "load_assignment": _endpoint(JWKS, {"address": jwks_address(settings)}),
     }
+
+
+def otlp_cluster(settings: Settings) -> list[Json]:
+    """Where spans are taken; none without an endpoint."""
+    if not settings.otlp_endpoint:
+        return []
+    endpoint = urlsplit(settings.otlp_endpoint)
+    host, port = str(endpoint.hostname), int(endpoint.port or 0)
+    http2 = message(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}}
+    )
+    cluster = {
+        "name": OTLP,
+        "type": "STATIC" if _is_ip(host) else "STRICT_DNS",
+        "connect_timeout": "1s",
+        "load_assignment": _endpoint(OTLP, {"address": address(host, port)}),
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+    }
+    if endpoint.scheme == "https":
+        names = [{"san_type": "IP_ADDRESS" if _is_ip(host) else "DNS", "matcher": {"exact": host}}]
+        trusted = {"trusted_ca": {"filename": settings.otlp_ca}, "match_typed_subject_alt_names": names}
+        cluster["transport_socket"] = typed(
+            "envoy.transport_sockets.tls",
+            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            common_tls_context={"validation_context": trusted},
+            **({} if _is_ip(host) else {"sni": host}),
+        )
+    return [cluster]
 
 
 def jwks_address(settings: Settings) -> Json:

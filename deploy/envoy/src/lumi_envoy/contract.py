@@ -29,7 +29,7 @@ class RoutedMethod:
     context: str
     service: str  # `lumi.orders.v1.OrderService`
     deadline_ms: int
-    brings_proof: bool  # who calls is proved by the request itself: a password, a refresh token
+    brings_proof: bool  # who calls is proved by the request itself (a password, a refresh token), or need not be
 
     @property
     def path(self) -> str:

@@ -10,7 +10,7 @@ from lumi_envoy.clusters import JWKS
 from lumi_envoy.contract import RoutedMethod, descriptor_set
 from lumi_envoy.envoy import Json, typed
 from lumi_envoy.refusals import remember_protocol
-from lumi_envoy.routes import CORS_FILTER, JWKS_SECONDS, JWT_FILTER, TOKEN_OPTIONAL
+from lumi_envoy.routes import CORS_FILTER, JWKS_SECONDS, JWT_FILTER, TOKEN_OPTIONAL, TRANSCODER_FILTER
 from lumi_envoy.settings import Settings
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024  # what a service takes
@@ -49,7 +49,7 @@ def jwks_filters(methods: Sequence[RoutedMethod]) -> list[Json]:
 def _transcoder(methods: Sequence[RoutedMethod]) -> Json:
     descriptors = b64encode(descriptor_set(methods).SerializeToString(deterministic=True)).decode()
     return typed(
-        "envoy.filters.http.grpc_json_transcoder",
+        TRANSCODER_FILTER,
         "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor_bin=descriptors,
         services=sorted({method.service for method in methods}),

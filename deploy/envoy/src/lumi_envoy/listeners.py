@@ -11,11 +11,13 @@ from lumi_envoy.filters import clients_filters, jwks_filters
 from lumi_envoy.refusals import local_replies
 from lumi_envoy.routes import LONGEST_SECONDS, clients_routes, jwks_routes
 from lumi_envoy.settings import Settings
+from lumi_envoy.tracing import sampled_flag_taken_back, tracing
 
 MAX_HEADER_KB = 12  # below the 16 KiB of the services, which see a few headers more
 MAX_HEADERS = 64
 MAX_STREAMS = 128
 MAX_REQUESTS_PER_CONNECTION = 10_000
+CLIENT_BITS = 24  # of a client's address in the access log: the network, not who in it
 
 # Words of ours and of Envoy's that only we may say, and those of proxies that are not there.
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}  # without any, private addresses are inside
@@ -35,6 +37,7 @@ def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Jso
         "local_reply_config": local_replies(),
         "early_header_mutation_extensions": [_strip(settings)],
         "access_log": [_access_log()],
+        **tracing(settings),
         # Who calls: the connection, or what our own proxies in front say; nothing counts as inside.
         "use_remote_address": True,
         "xff_num_trusted_hops": settings.trusted_hops,
@@ -97,19 +100,20 @@ def _connection_manager(config: Json) -> Json:
 
 
 def _strip(settings: Settings) -> Json:
-    """Takes these headers off before anything reads them, Envoy itself included."""
+    """Takes these headers, and a traceparent's flag, off before anything reads them, Envoy itself included."""
     prefixes = INTERNAL_PREFIXES + (() if settings.trusted_hops else PROXY_PREFIXES)
     return typed(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         mutations=[
-            {"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}} for prefix in prefixes
+            *({"remove_on_match": {"key_matcher": {"prefix": prefix, "ignore_case": True}}} for prefix in prefixes),
+            sampled_flag_taken_back(),
         ],
     )
 
 
 def _access_log() -> Json:
-    """A line of JSON for each request: no query string, no token, no body."""
+    """A line of JSON for each request: the method that was meant and not the path that was typed, nobody's address."""
     return typed(
         "envoy.access_loggers.stdout",
         "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
@@ -117,7 +121,7 @@ def _access_log() -> Json:
             "json_format": {
                 "time": "%START_TIME%",
                 "method": "%REQ(:METHOD)%",
-                "path": "%PATH(NQ:PATH):200%",
+                "path": "/%ROUTE_NAME%",
                 "protocol": "%PROTOCOL%",
                 "status": "%RESPONSE_CODE%",
                 "grpc_status": "%GRPC_STATUS%",
@@ -126,7 +130,7 @@ def _access_log() -> Json:
                 "ms": "%DURATION%",
                 "bytes_in": "%BYTES_RECEIVED%",
                 "bytes_out": "%BYTES_SENT%",
-                "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                "client": f"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT({CLIENT_BITS})%",
                 "upstream": "%UPSTREAM_HOST%",
                 "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
                 "traceparent": "%REQ(TRACEPARENT):55%",

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lumi_envoy.contract import RoutedMethod
+from lumi_envoy.docs import MAX_FILE_BYTES, docs_routes
 from lumi_envoy.envoy import Json, message, seconds
 from lumi_envoy.settings import Settings
 
+TRANSCODER_FILTER = "envoy.filters.http.grpc_json_transcoder"
 JWT_FILTER, CORS_FILTER = "envoy.filters.http.jwt_authn", "envoy.filters.http.cors"
 TOKEN_OPTIONAL = "token_optional"
 NOWHERE = "nowhere"
@@ -32,9 +34,15 @@ _LOCAL_ORIGIN = {"safe_regex": {"regex": r"https?://(localhost|127\.0\.0\.1)(:[0
 
 def clients_routes(methods: Sequence[RoutedMethod], settings: Settings) -> Json:
     """The route table of the listener that clients see."""
-    host = _host([*map(_route, methods), _NOTHING_ELSE])
+    docs = docs_routes(settings.docs, without=(TRANSCODER_FILTER, JWT_FILTER))
+    host = _host([*map(_route, methods), *docs, _NOTHING_ELSE])
     host["typed_per_filter_config"] = {CORS_FILTER: cors_policy(settings)}
-    return {"name": "clients", "virtual_hosts": [host], "validate_clusters": False}
+    return {
+        "name": "clients",
+        "virtual_hosts": [host],
+        "validate_clusters": False,
+        "max_direct_response_body_size_bytes": MAX_FILE_BYTES,
+    }
 
 
 def jwks_routes(methods: Sequence[RoutedMethod]) -> Json:
@@ -73,6 +81,7 @@ def _route(method: RoutedMethod) -> Json:
     limit = method.deadline_ms / 1000 + MARGIN_SECONDS
     route: Json = {
         "name": method.policy.name,
+        "decorator": {"operation": method.policy.name, "propagate": False},  # the span's name
         "match": {"path": method.path},
         "route": {
             "cluster": method.context,
@@ -113,6 +122,7 @@ def _jwt(**fields: Any) -> Json:
 # not there: CORS looks only at routes that lead somewhere.
 _NOTHING_ELSE: Json = {
     "name": "nothing-else",
+    "decorator": {"operation": "nothing-else", "propagate": False},
     "match": {"prefix": "/"},
     "route": {"cluster": NOWHERE, "cluster_not_found_response_code": "NOT_FOUND"},
     "typed_per_filter_config": {JWT_FILTER: _jwt(disabled=True)},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import DirectoryPath, Field, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lumi_common.settings import OtlpEndpoint
 
 LOOPBACK = "127.0.0.1"
 CONTEXTS = ("identity", "catalogue", "orders", "payments", "marketing")  # their order decides their ports
@@ -32,6 +34,12 @@ class Settings(BaseSettings):
     )
     max_connections: int = Field(default=10_000, ge=1, description="connections of clients at once")
     max_heap_mb: int = Field(default=512, ge=128, description="memory at which new requests are refused")
+    otlp_endpoint: OtlpEndpoint = Field(default="", description="where spans go; none are made without it")
+    otlp_ca: str = Field(
+        default="/etc/ssl/certs/ca-certificates.crt", description="PEM file of who signs an https endpoint"
+    )
+    trace_ratio: float = Field(default=0.0, ge=0, le=1, description="share of the requests that are traced")
+    docs: DirectoryPath | None = Field(default=None, description="folder with the API's page, to be served at /docs")
     token_issuer: str = "lumi"
     token_audience: str = "lumi"
 

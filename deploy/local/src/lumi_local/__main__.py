@@ -48,6 +48,7 @@ def up(stack: Stack, console: Console, arguments: argparse.Namespace) -> int:
     stack.up(progress, arguments.only)
     if not arguments.quiet:
         console.print(f"\nThe stack is up: {_addresses(stack)}")
+        console.print(f"What it can do, to read and to try: http://127.0.0.1:{stack.settings.gateway_port}/docs")
         console.print(f"Addresses and passwords: {stack.home.stack_file}", markup=False)
     return 0
 

@@ -54,6 +54,7 @@ class Home:
         self.logs = root / "logs"
         self.run = root / "run"
         self.gateway = self.run / "envoy.yaml"
+        self.page = self.run / "docs"
         self.prepared = self.run / "prepared"
         self.stack_file = root / "stack.json"
         self.spare = postgres.spare_folder(root)

@@ -146,7 +146,8 @@ class Blueprint:
         return Part(
             GATEWAY,
             "gateway",
-            Spec(argv, cwd=CHECKOUT, env={"LUMI_BUILD": self.build}),
+            # It reads none of these: what changes its configuration restarts it.
+            Spec(argv, cwd=CHECKOUT, env=self.settings.for_gateway() | {"LUMI_BUILD": self.build}),
             {port: "LUMI_GATEWAY_PORT", self.settings.envoy_admin_port: "LUMI_PORT_BASE"},
             partial(health.gateway_is_ready, port),
             Program(GATEWAY, tier=2, stop_signal="TERM"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from lumi_common.events.streams import ensure_streams
 from lumi_local.parts import Blueprint
@@ -18,11 +19,14 @@ from lumi_local.topology import SERVICES
 
 CODE = ("libs", "services", "protos", "deploy", "requirements")
 NOT_RUN = {"__pycache__", "tests"}
+SERVED = (CHECKOUT / "docs" / "openapi.json",)
 
 
 def code_digest() -> str:
     """A digest of the checkout's code (names, sizes, times): it changes when a restart would run something else."""
     digest = hashlib.sha256(sys.executable.encode())
+    for file in filter(Path.exists, SERVED):
+        digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}\n".encode())
     for top in CODE:
         for folder, folders, files in os.walk(CHECKOUT / top):
             folders[:] = sorted(set(folders) - NOT_RUN)
@@ -52,10 +56,12 @@ def make_streams(blueprint: Blueprint) -> None:
 
 
 def make_gateway_configuration(blueprint: Blueprint) -> None:
-    """Write Envoy's configuration from the services' descriptors."""
-    settings = {
+    """Write Envoy's configuration from the services' descriptors, and the API's page, which it serves."""
+    _run("the API's page", "lumi_openapi", "--page", str(blueprint.home.page), environment={})
+    settings = blueprint.settings.for_gateway() | {
         "LUMI_ENV": "local",
         "LUMI_HOME": str(blueprint.home.root),
+        "LUMI_DOCS": str(blueprint.home.page),
         "LUMI_PORT_BASE": str(blueprint.settings.port_base),
         "LUMI_GATEWAY_PORT": str(blueprint.settings.gateway_port),
     }

@@ -15,16 +15,22 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 # Settings of the services that whoever runs the stack may choose; handed on as they are.
 FOR_SERVICES = (
     "LUMI_BCRYPT_COST",
+    "LUMI_CART_EXPIRY_SECONDS",
     "LUMI_CRASH_AT",
+    "LUMI_GUEST_SECONDS",
     "LUMI_LOG_LEVEL",
     "LUMI_MANUAL_PAYMENTS",
     "LUMI_ORDER_EXPIRY_SECONDS",
     "LUMI_OTLP_ENDPOINT",
     "LUMI_RESERVATION_SECONDS",
     "LUMI_RETRY_SECONDS",
+    "LUMI_SHIPPING_RATES",
     "LUMI_SWEEP_SECONDS",
+    "LUMI_TAX_RATES",
     "LUMI_TRACE_RATIO",
 )
+# Of these, what the gateway is told too.
+FOR_GATEWAY = ("LUMI_OTLP_ENDPOINT", "LUMI_TRACE_RATIO")
 
 
 class Settings(BaseSettings):
@@ -69,6 +75,10 @@ class Settings(BaseSettings):
         """Every port that the stack listens on."""
         services = [port(name) for name in SERVICES for port in (self.public_port, self.internal_port)]
         return [self.gateway_port, self.envoy_admin_port, self.postgres_port, self.nats_port, *services]
+
+    def for_gateway(self) -> dict[str, str]:
+        """Environment for what makes the gateway's configuration."""
+        return {name: os.environ[name] for name in FOR_GATEWAY if name in os.environ}
 
     def for_services(self) -> dict[str, str]:
         """Environment for the services: what was chosen, and manual payments that settle at once, as suits a demo."""

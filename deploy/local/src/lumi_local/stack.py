@@ -118,7 +118,8 @@ class Stack:
     def _prepare(self, blueprint: Blueprint, names: set[str], progress: Progress) -> None:
         """Roles, schemas, streams, the admin and the gateway's configuration; skipped when nothing changed since."""
         stamp = self.home.prepared
-        done = json.dumps([blueprint.build, sorted(names), self.settings.port_base, self.settings.gateway_port])
+        ports, gateway = [self.settings.port_base, self.settings.gateway_port], self.settings.for_gateway()
+        done = json.dumps([blueprint.build, sorted(names), *ports, gateway])
         if stamp.exists() and stamp.read_text() == done:
             return
         stamp.unlink(missing_ok=True)
