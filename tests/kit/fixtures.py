@@ -10,7 +10,8 @@ from lumi_local import testing
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
 from tests.kit.door import Door
-from tests.kit.shop import Shop, migrate, open_shop
+from tests.kit.shop import SERVICES, Shop, migrate, open_shop
+from tests.kit.watch import refuse_stale_updates
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,7 @@ async def shop(
 ) -> AsyncIterator[Shop]:
     folder: Path = tmp_path_factory.mktemp("certificates")
     await asyncio.to_thread(migrate, shop_postgres)
+    await refuse_stale_updates(shop_postgres, *SERVICES)
     async with open_shop(shop_postgres, shop_nats, folder) as shop:
         yield shop
 

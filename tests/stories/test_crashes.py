@@ -4,16 +4,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from lumi.orders.v1.order_pb2 import ORDER_STATUS_PAID
+from lumi_client import Aborted, DeadlineExceeded, FailedPrecondition, Session
 
-from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition
 from lumi_local import testing
 from lumi_local.testing import LocalStack
-from tests.kit.buying import Shopper
 from tests.kit.door import Door
 from tests.stack.processes import pids
+from tests.stories.acts import fill, home, place, put_on_sale
 
 PARTS = ("postgres", "nats", "envoy", "identity", "catalogue", "orders", "payments", "marketing")
 
@@ -32,13 +33,14 @@ async def own_door(stack: LocalStack) -> AsyncIterator[Door]:
     await door.close()
 
 
-async def buy(shopper: Shopper, variant: str) -> int:
+async def buy(buyer: Session, variant: str) -> int:
     """The status of an order that is placed however often it has to be asked for, with one request id."""
-    cart = await shopper.fill((variant, 1))
-    request = shopper.order_for(cart)
+    cart = await fill(buyer, (variant, 1))
+    address, request_id = await home(buyer), str(uuid4())
     for _ in range(60):
         try:
-            return int((await shopper.place_as(request)).order.status)
+            placed = await place(buyer, cart, shipping_address_id=address, request_id=request_id)
+            return int(placed.order.status)
         except DeadlineExceeded:
             await asyncio.sleep(0.5)
         except FailedPrecondition as refusal:
@@ -46,16 +48,16 @@ async def buy(shopper: Shopper, variant: str) -> int:
                 raise
             await asyncio.sleep(0.5)
         except Aborted:  # its placing was undone: a new try is a new request
-            request = shopper.order_for(cart)
+            request_id = str(uuid4())
     raise AssertionError("the order was not placed within half a minute")
 
 
 @pytest.mark.parametrize("part", PARTS)
 async def test_a_killed_part_comes_back_and_the_purchase_goes_on(stack: LocalStack, own_door: Door, part: str) -> None:
-    soup = await (await own_door.staff()).put(10, 250)
-    shopper = await own_door.shopper()
-    assert await buy(shopper, soup) == ORDER_STATUS_PAID
+    soup = await put_on_sale(await own_door.staff())
+    ada = await own_door.customer()
+    assert await buy(ada, soup) == ORDER_STATUS_PAID
 
     os.kill(pids(stack.environment)[part], signal.SIGKILL)
 
-    assert await buy(shopper, soup) == ORDER_STATUS_PAID
+    assert await buy(ada, soup) == ORDER_STATUS_PAID

@@ -3,12 +3,15 @@
 from typing import Any
 from uuid import uuid4
 
+import grpc.aio
 import httpx
-from lumi.catalogue.v1.inventory_pb2_grpc import InventoryServiceStub
+from lumi.catalogue.v1.product_pb2 import ListProductsRequest
+from lumi.catalogue.v1.product_pb2_grpc import ProductServiceStub
 from lumi.orders.v1.order_pb2 import ORDER_STATUS_PAID
 
 from tests.kit.buying import usd
 from tests.kit.door import PASSWORD, Door
+from tests.stories.acts import fill, place, put_on_sale
 
 
 async def posted(door: Door, path: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
@@ -27,7 +30,7 @@ def refusal(answer: httpx.Response) -> tuple[int, int, str]:
 
 
 async def test_a_basket_is_bought_by_curl(door: Door) -> None:
-    soup = await (await door.staff()).put(10, 250)
+    soup = await put_on_sale(await door.staff())
     email = f"{uuid4().hex}@example.com"
 
     await posted(door, "/v1/auth:signUp", {"email": email, "password": PASSWORD})
@@ -54,14 +57,24 @@ async def test_a_basket_is_bought_by_curl(door: Door) -> None:
     assert found.json() == placed["order"]
 
 
-async def test_a_basket_is_bought_by_native_grpc(door: Door) -> None:
-    soup = await (await door.staff()).put(10, 250)
-    shopper = await door.shopper()
+async def test_a_basket_is_bought_by_the_typed_client(door: Door) -> None:
+    soup = await put_on_sale(await door.staff())
+    ada = await door.customer()
 
-    placed = await shopper.place(await shopper.fill((soup, 3)))
+    placed = await place(ada, await fill(ada, (soup, 3)))
 
     assert placed.order.status == ORDER_STATUS_PAID
     assert placed.order.total_amount == usd(750)
+    assert [order async for order in ada.orders.list_orders()] == [placed.order]
+
+
+async def test_generated_stubs_of_any_language_will_do(door: Door) -> None:
+    await put_on_sale(await door.staff())
+
+    async with grpc.aio.insecure_channel(door.address.removeprefix("http://")) as channel:
+        page = await ProductServiceStub(channel).ListProducts(ListProductsRequest(page_size=1), timeout=10)
+
+    assert len(page.products) == 1
 
 
 async def test_refusals_are_status_json_with_reason_and_field(door: Door) -> None:
@@ -78,15 +91,14 @@ async def test_refusals_are_status_json_with_reason_and_field(door: Door) -> Non
 
 
 async def test_a_price_in_a_shoppers_call_changes_nothing(door: Door) -> None:
-    soup = await (await door.staff()).put(10, 250)
-    shopper = await door.shopper()
-    cart = await shopper.fill((soup, 1))
-    stub = shopper.stub(InventoryServiceStub)
-    token = dict(stub.metadata)["authorization"]
+    soup = await put_on_sale(await door.staff())
+    ada = await door.customer()
+    cart = await fill(ada, (soup, 1))
 
     item = {"productVariantId": soup, "quantity": 1, "unitPrice": {"currencyCode": "USD", "units": "0"}}
-    answer = await door.http.post(f"/v1/carts/{cart.id}/items", json=item, headers={"authorization": token})
+    headers = {"authorization": f"Bearer {ada.access_token}"}
+    answer = await door.http.post(f"/v1/carts/{cart.id}/items", json=item, headers=headers)
 
     assert answer.status_code in (200, 400)
-    placed = await shopper.place(cart, cart_etag="")
+    placed = await place(ada, cart)
     assert placed.order.items[0].unit_price == usd(250)

@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 import asyncpg
+from lumi_client import Lumi, LumiError, Session
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -12,7 +13,6 @@ from lumi_demo import report
 from lumi_demo.books import Books
 from lumi_demo.comparison import is_right, save
 from lumi_demo.expected import Figures, expected_figures
-from lumi_demo.gateway import Refused, Session, open_channel
 from lumi_demo.household import NotBought
 from lumi_demo.importer import Importer, RowsRefused
 from lumi_demo.pace import Pace
@@ -25,10 +25,12 @@ from lumi_demo.shopper import buy_all
 from lumi_demo.source import data_folder
 from lumi_demo.staff import timeline
 
+_PATIENCE = 90.0  # seconds for which what is away is tried again: longer than any part needs to come back
+
 # What can go wrong without a fault in the demo itself; anything else shows its trace.
 _TROUBLE = (
     NoStack,
-    Refused,
+    LumiError,
     RowsRefused,
     NotBought,
     ValidationError,
@@ -41,13 +43,12 @@ _TROUBLE = (
 async def play(settings: Settings, stack: Stack, console: Console, buying: bool) -> bool:
     """Import, buy (where `buying`) and reconcile; False when a figure is off."""
     planned, figures = read(settings, console)
-    async with open_channel(stack.target) as channel:
-        staff = Session(channel, stack.admin_email, stack.admin_password)
-        await staff.sign_in()
+    async with Lumi(stack.gateway, timeout=_PATIENCE) as shop:
+        staff = await shop.sign_in(stack.admin_email, stack.admin_password)
         pace = None
         if buying:
             await bring_in(settings, stack, planned, staff, console)
-            pace = await shop(settings, stack, planned, staff, console)
+            pace = await play_shop(settings, stack, planned, shop, console)
         async with Books.opened(stack.postgres, planned.baskets) as books:
             rows, seen = await reconcile(planned, figures, books, staff, console, settings.patience_seconds)
         save(rows, stack.home / "demo.json")
@@ -93,13 +94,11 @@ async def bring_in(settings: Settings, stack: Stack, planned: Plan, staff: Sessi
             await importer.stock(deltas, progress)
 
 
-async def shop(settings: Settings, stack: Stack, planned: Plan, staff: Session, console: Console) -> Pace:
+async def play_shop(settings: Settings, stack: Stack, planned: Plan, shop: Lumi, console: Console) -> Pace:
     """The households buy."""
     shelf = Shelf(planned.assortment.slugs())
     with bar(console, "baskets bought", len(planned.baskets)) as progress:
-        return await buy_all(
-            planned.baskets, shelf, staff.channel, stack.household_password, settings.households, progress
-        )
+        return await buy_all(planned.baskets, shelf, shop, stack.household_password, settings.households, progress)
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of `real-year.md`'s table; amounts are cents."""
+    """The figures of the year; amounts are cents."""
 
     orders: int
     order_lines: int

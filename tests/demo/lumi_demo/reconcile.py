@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from lumi_client import Session
 from rich.console import Console
 
 from lumi_demo.audit import Things, Trail, expected_records
@@ -13,7 +14,6 @@ from lumi_demo.baskets import LeftOut
 from lumi_demo.books import Books
 from lumi_demo.comparison import Row, compare, is_right
 from lumi_demo.expected import Figures
-from lumi_demo.gateway import Session
 from lumi_demo.progress import Bar, bar
 from lumi_demo.real_year import Plan
 from lumi_demo.staff import Listed, listed

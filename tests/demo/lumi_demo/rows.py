@@ -7,8 +7,7 @@ from lumi.catalogue.v1.product_pb2 import InventoryPolicy, ProductStatus
 from lumi.catalogue.v1.transfer_pb2 import ImportProductsRequest, ProductRow, VariantRow
 
 from lumi_demo.assortment import Product, Variant
-from lumi_demo.convert import money, struct
-from lumi_demo.gateway import lasting_request_id
+from lumi_demo.convert import lasting_request_id, money, struct
 
 _ROWS_PER_CALL = 500
 _VARIANTS_PER_CALL = 2_000

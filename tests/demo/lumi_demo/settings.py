@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,11 +42,6 @@ class Stack:
     admin_email: str
     admin_password: str
     services: dict[str, dict[str, str]]
-
-    @property
-    def target(self) -> str:
-        """The gateway's host and port, for gRPC."""
-        return urlsplit(self.gateway).netloc
 
     @classmethod
     def read(cls) -> "Stack":

@@ -3,13 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from lumi.catalogue.v1.product_pb2 import GetProductBySlugRequest
-from lumi.catalogue.v1.product_pb2_grpc import ProductServiceStub
-from lumi.catalogue.v1.variant_pb2 import ListVariantsRequest
-from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
+from lumi_client import Session
 
 from lumi_demo.baskets import Line
-from lumi_demo.gateway import Session, stub
 
 _PAGE = 1000
 
@@ -28,14 +24,6 @@ class Shelf:
         return (await self._variants[line.product_id])[line.sku]
 
     async def _look(self, shopper: Session, product_id: int) -> dict[str, str]:
-        products, variants = stub(ProductServiceStub, shopper.channel), stub(VariantServiceStub, shopper.channel)
-        by_slug = GetProductBySlugRequest(slug=self._slugs[product_id])
-        product = await shopper.call(products.GetProductBySlug, by_slug)
-        request = ListVariantsRequest(product_id=product.id, page_size=_PAGE)
-        found: dict[str, str] = {}
-        while True:
-            page = await shopper.call(variants.ListVariants, request)
-            found.update((variant.sku, variant.id) for variant in page.variants)
-            if not page.next_page_token:
-                return found
-            request.page_token = page.next_page_token
+        product = await shopper.products.get_product_by_slug(slug=self._slugs[product_id])
+        variants = shopper.variants.list_variants(product_id=product.id, page_size=_PAGE)
+        return {variant.sku: variant.id async for variant in variants}

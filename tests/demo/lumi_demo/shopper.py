@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-import grpc.aio
+from lumi_client import Lumi
 
 from lumi_demo.baskets import Baskets
 from lumi_demo.household import Household
@@ -15,7 +15,7 @@ from lumi_demo.shelf import Shelf
 async def buy_all(
     baskets: Baskets,
     shelf: Shelf,
-    channel: grpc.aio.Channel,
+    shop: Lumi,
     password: Callable[[int], str],
     at_once: int,
     bar: Bar,
@@ -26,7 +26,7 @@ async def buy_all(
 
     async def work() -> None:
         for number, indices in waiting:
-            household = await Household.enter(channel, number, password(number))
+            household = await Household.enter(shop, number, password(number))
             await household.settle_cart()
             bought = await household.bought()
             for index in indices:

@@ -1,22 +1,15 @@
 """What staff can see of the orders through the API."""
 
-from collections.abc import AsyncIterator, Container
+from collections.abc import Container
 from dataclasses import dataclass
 
-from lumi.identity.v1.audit_pb2 import AuditLog, GetEntityTimelineRequest, ListAuditLogsRequest
-from lumi.identity.v1.audit_pb2_grpc import AuditServiceStub
-from lumi.marketing.v1.coupon_pb2 import GetCouponByCodeRequest
-from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
-from lumi.orders.v1.order_pb2 import ListOrdersRequest, Order, OrderStatus
-from lumi.orders.v1.order_pb2_grpc import OrderServiceStub
-from lumi.payments.v1.payment_pb2 import ListPaymentsRequest
-from lumi.payments.v1.payment_pb2_grpc import PaymentServiceStub
+from lumi.identity.v1.audit_pb2 import AuditLog
+from lumi.orders.v1.order_pb2 import Order, OrderStatus
+from lumi_client import Session
 
 from lumi_demo.convert import cents
-from lumi_demo.gateway import Session, stub
 
 _PAGE = 100
-_TIMELINE = 500
 _UNBOUGHT = (OrderStatus.ORDER_STATUS_PENDING, OrderStatus.ORDER_STATUS_CANCELLED)
 
 
@@ -40,7 +33,7 @@ class Listed:
 async def listed(staff: Session, baskets: Container[str]) -> Listed:
     """Add up the orders of these baskets (ids as in the orders' metadata) that were bought."""
     sums = Listed()
-    async for order in _orders(staff):
+    async for order in staff.orders.list_orders(page_size=_PAGE):
         if order.status in _UNBOUGHT or "basket_id" not in order.metadata:
             continue
         if order.metadata["basket_id"] not in baskets:
@@ -54,41 +47,26 @@ async def listed(staff: Session, baskets: Container[str]) -> Listed:
 
 
 def _tells_more(order: Order, other: Order) -> bool:
-    """Whether an order is the better example: it has a coupon and few lines."""
-    if bool(order.coupon_code) is not bool(other.coupon_code):
-        return bool(order.coupon_code)
-    return len(order.items) < len(other.items)
+    """Whether an order is the better example: it has a coupon, costs something, and has few lines."""
+
+    def worth(each: Order) -> tuple[bool, bool, int]:
+        return bool(each.coupon_code), cents(each.total_amount) > 0, -len(each.items)
+
+    return worth(order) > worth(other)
 
 
 async def timeline(staff: Session, order: Order) -> list[AuditLog]:
     """Everything filed about an order, its cart, its payments and its coupon, over all services, oldest first."""
     entities = [("Cart", order.cart_id), ("Order", order.id)]
-    payments = stub(PaymentServiceStub, staff.channel)
-    page = await staff.call(payments.ListPayments, ListPaymentsRequest(order_id=order.id))
-    entities.extend(("Payment", payment.id) for payment in page.payments)
+    async for payment in staff.payments.list_payments(order_id=order.id):
+        entities.append(("Payment", payment.id))
     if order.coupon_code:
-        coupons = stub(CouponServiceStub, staff.channel)
-        coupon = await staff.call(coupons.GetCouponByCode, GetCouponByCodeRequest(code=order.coupon_code))
+        coupon = await staff.coupons.get_coupon_by_code(code=order.coupon_code)
         entities.append(("Coupon", coupon.id))
-    audit = stub(AuditServiceStub, staff.channel)
     logs: list[AuditLog] = []
     for entity, entity_id in entities:
-        request = GetEntityTimelineRequest(entity=entity, entity_id=entity_id, page_size=_TIMELINE)
-        logs.extend((await staff.call(audit.GetEntityTimeline, request)).audit_logs)
+        logs += [log async for log in staff.audit.get_entity_timeline(entity=entity, entity_id=entity_id)]
     # No method tells a redemption's id, so it is looked up among what the buyer did.
-    redeemed = ListAuditLogsRequest(entity="CouponUsage", user_id=order.user_id, page_size=_TIMELINE)
-    page = await staff.call(audit.ListAuditLogs, redeemed)
-    logs.extend(log for log in page.audit_logs if log.after.fields["order_id"].string_value == order.id)
+    redeemed = staff.audit.list_audit_logs(entity="CouponUsage", user_id=order.user_id)
+    logs += [log async for log in redeemed if log.after.fields["order_id"].string_value == order.id]
     return sorted(logs, key=lambda log: log.create_time.ToNanoseconds())
-
-
-async def _orders(staff: Session) -> AsyncIterator[Order]:
-    orders = stub(OrderServiceStub, staff.channel)
-    request = ListOrdersRequest(page_size=_PAGE)
-    while True:
-        page = await staff.call(orders.ListOrders, request)
-        for order in page.orders:
-            yield order
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token

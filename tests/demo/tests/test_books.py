@@ -27,8 +27,16 @@ async def test_the_books_of_what_was_bought_are_right(books: Books, expected: di
 @pytest.mark.parametrize(
     ("plant", "figure"),
     [
-        ("update orders.orders set total_amount = total_amount + 0.01 where id = $1", "total"),
-        ("update orders.orders set subtotal_amount = subtotal_amount + 0.01 where id = $1", "subtotal"),
+        (
+            "update orders.orders set total_amount = total_amount + 0.01, shipping_amount = shipping_amount + 0.01"
+            " where id = $1",
+            "total",
+        ),
+        (
+            "update orders.orders set subtotal_amount = subtotal_amount + 0.01, total_amount = total_amount + 0.01"
+            " where id = $1",
+            "subtotal",
+        ),
         (
             "update orders.order_items set unit_price = unit_price + 0.01,"
             " total_amount = total_amount + 0.01 * quantity where order_id = $1",
@@ -69,9 +77,11 @@ async def test_one_wrong_cent_is_found(
 
 async def test_a_cent_moved_from_one_order_to_another_is_found(books: Books, expected: dict[str, int]) -> None:
     await books.connection.execute("""
-        update orders.orders set total_amount = total_amount + case orders.id when least.id then 0.01 else -0.01 end
-        from (select min(id) as id, max(id) as other from orders.orders) least
-        where orders.id in (least.id, least.other)
+        update orders.orders set total_amount = total_amount + cent, subtotal_amount = subtotal_amount + cent
+        from (
+            select min(id) as id, 0.01 as cent from orders.orders union all select max(id), -0.01 from orders.orders
+        ) moved
+        where orders.id = moved.id
     """)
 
     rows = compare(expected, await books.figures())

@@ -43,5 +43,5 @@ def test_the_stack_is_what_its_file_tells(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     stack = Stack.read()
 
-    assert stack.target == "127.0.0.1:8080"
+    assert stack.gateway == "http://127.0.0.1:8080"
     assert stack.household_password(1) == stack.household_password(1) != stack.household_password(2)
