@@ -13,7 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from lumi_bench import goods, order, product, report, start
+from lumi_bench import goods, order, product, report, stages, start, telemetry
 from lumi_bench.load import Client
 from lumi_bench.measure import Result
 from lumi_bench.pgbench import Pgbench
@@ -24,7 +24,7 @@ from lumi_local.topology import SERVICES
 
 IN_FLIGHT = (1, 16, 64)
 ROUNDS = 5
-CASES = ("product", "order", "start")
+CASES = ("product", "order", "telemetry", "stages", "start")
 _WIDTH_OF_A_FILE = 170
 
 
@@ -47,6 +47,13 @@ def measure(stack: BenchStack, client: Client, console: Console, cases: list[str
         with report.bar(console, "placing an order", rounds * order.STEPS_A_ROUND) as step:
             placed.prepare()
             results += placed.rounds(rounds, IN_FLIGHT, step)
+    if "telemetry" in cases:
+        cost = telemetry.TelemetryCost(stack, client, buyers)
+        with report.bar(console, "telemetry", rounds * telemetry.STEPS_A_ROUND) as step:
+            results += cost.rounds(rounds, IN_FLIGHT, step)
+    if "stages" in cases:
+        with report.bar(console, "validation and access checks", rounds * len(stages.STAGES)) as step:
+            results += stages.rounds(rounds, step)
     if "start" in cases:
         results += start.memory(stack)
         with report.bar(console, "time to ready", rounds * len(SERVICES)) as step:

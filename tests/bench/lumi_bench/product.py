@@ -22,14 +22,19 @@ QUERIES, QUERIES_ALONE = 40_000, 10_000
 STEPS_A_ROUND = 9  # three measurements at three numbers in flight
 
 
+def reads(buyers: Sequence[Buyer]) -> list[Call]:
+    """A read of each product by its slug, in no particular order, each with somebody's token."""
+    slugs = [slug_of(number) for number in random.Random(1).sample(range(PRODUCTS), PRODUCTS)]
+    requests = [GetProductBySlugRequest(slug=slug).SerializeToString() for slug in slugs]
+    return [Call(request, buyers[place % len(buyers)].metadata) for place, request in enumerate(requests)]
+
+
 class Product:
     """Rates per second of the server's CPU time, and per second of the clock beside pgbench."""
 
     def __init__(self, stack: BenchStack, client: Client, pgbench: Pgbench, buyers: Sequence[Buyer]) -> None:
         self._stack, self._client, self._pgbench = stack, client, pgbench
-        slugs = [slug_of(number) for number in random.Random(1).sample(range(PRODUCTS), PRODUCTS)]
-        requests = [GetProductBySlugRequest(slug=slug).SerializeToString() for slug in slugs]
-        self._calls = [Call(request, buyers[place % len(buyers)].metadata) for place, request in enumerate(requests)]
+        self._calls = reads(buyers)
         self._answer = b""
         self._script = ""
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lumi_bench.measure import Budget, Result, Round
 from lumi_bench.process import memory_megabytes
@@ -50,25 +51,33 @@ def time_to_ready(stack: BenchStack, count: int, step: Callable[[], None]) -> li
 
 def _start(stack: BenchStack, service: str) -> float:
     """Seconds from exec until the health service says SERVING."""
+    began = time.perf_counter()
+    with launched(stack, service):
+        return time.perf_counter() - began
+
+
+@contextmanager
+def launched(stack: BenchStack, service: str, **environment: str) -> Iterator[int]:
+    """A process of the service beside the stack's own, once it says SERVING: its process id.
+
+    `environment` is what it is told beside what the stack's own is told.
+    """
     inherited = {name: os.environ[name] for name in (*INHERITED, "PYTHONPATH") if name in os.environ}
-    port = stack.settings.public_port(service)
+    told = stack.environment(service) | environment
+    port = int(told["LUMI_PUBLIC_ADDRESS"].rpartition(":")[2])
     with (stack.folder / "start.log").open("ab") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", f"lumi_{service}"],
-            cwd=CHECKOUT,
-            env=inherited | stack.environment(service),
-            stdout=log,
-            stderr=log,
+            [sys.executable, "-m", f"lumi_{service}"], cwd=CHECKOUT, env=inherited | told, stdout=log, stderr=log
         )
         try:
             while not (_listens(port) and service_is_ready(port)):
                 if process.poll() is not None or time.perf_counter() - began > _PATIENCE:
                     raise StackError(f"{service} did not start (see {log.name})")
                 time.sleep(_PAUSE)
-            return time.perf_counter() - began
+            yield process.pid
         finally:
-            process.kill()  # nothing was asked of it yet, so there is nothing to drain
+            process.kill()  # nobody asks anything of it any more, so there is nothing to drain
             process.wait()
 
 
