@@ -2,16 +2,16 @@
 
 PYTHON ?= python3
 VENV := .venv/bin
-SOURCES := $(wildcard libs/*/src services/*/src deploy/*/src tests/*/lumi_*)
+SOURCES := $(wildcard libs/*/src services/*/src deploy/*/src clients/*/src tests/*/lumi_*)
 DOMAIN_TESTS := $(wildcard libs/*/tests/unit services/*/tests/domain tests/contract)
-ALL_TESTS := $(wildcard libs/*/tests services/*/tests deploy/*/tests tests)
+ALL_TESTS := $(wildcard libs/*/tests services/*/tests deploy/*/tests clients/*/tests tests)
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup demo reconcile test check up down status logs clean generate bench lock \
-  check-format check-types check-imports check-protos check-domain
+  check-format check-types check-imports check-protos check-generated check-schema check-domain
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,10 +27,12 @@ reconcile: setup ## hold the running stack's books against the real year again
 	@$(VENV)/python -m lumi_demo reconcile
 
 test: check ## everything that must pass before a change lands
+	@$(PYTHON) deploy/local/setup_browser.py
 	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ALL_TESTS)
 
 check: setup ## lint, format, types, import contracts, protos and domain tests, in under a minute
-	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-domain
+	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-generated check-schema \
+	  check-domain
 
 check-format:
 	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --check --quiet . && echo "✓ lint and format"
@@ -43,6 +45,13 @@ check-imports:
 
 check-protos:
 	@$(VENV)/python protos/generate.py --check && $(VENV)/python protos/generate.py --lint && echo "✓ protos"
+
+check-generated:
+	@$(VENV)/python clients/python/generate.py --check && \
+	  $(VENV)/python -m lumi_openapi --check && echo "✓ what is generated"
+
+check-schema:
+	@$(VENV)/python -m lumi_schema --check && echo "✓ schema reference and diagrams"
 
 check-domain:
 	@$(VENV)/python -m pytest -q -p no:cacheprovider $(DOMAIN_TESTS)
@@ -62,13 +71,18 @@ logs: setup ## follow the stack's logs
 clean: setup ## stop the stack and remove its data
 	@$(VENV)/python -m lumi_local clean
 
-generate: setup ## everything generated: protobuf Python, gateway configuration
+generate: setup ## everything generated: protobuf Python, errors, the client, OpenAPI, schema reference, ER diagrams
 	@$(VENV)/python protos/generate.py
+	@$(VENV)/python clients/python/generate.py
+	@$(VENV)/python -m lumi_openapi
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --only-binary :all: -r requirements/draw.txt
+	@$(VENV)/python -m lumi_schema --draw
 
 bench: setup ## what a call costs against the bare programs beneath it; fails below budget
 	@$(VENV)/python -m lumi_bench
 
 lock: setup ## resolve requirements/*.in again into hashed locks
-	@cd requirements && for name in base dev; do \
+	@cd requirements && for name in base dev draw; do \
 	  ../$(LOCK) $$(sed -n 's/^\([a-z].*\)/--no-emit-package \1/p' not-needed.txt) $$name.in -o $$name.txt; \
 	done

@@ -6,6 +6,7 @@ pytest_plugins = ["tests.kit.fixtures"]
 
 # What the suite itself is told; any other setting is of somebody's stack and has no say in a test.
 _OURS = {
+    "LUMI_CHROMIUM_BIN",
     "LUMI_ENVOY_BIN",
     "LUMI_FAULT_SECONDS",
     "LUMI_NATS_BIN",
