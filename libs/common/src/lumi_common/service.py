@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import uvloop
 
 from lumi_common.clock import Clock, utc_now
+from lumi_common.context import Context
 from lumi_common.db.database import Database, Refusals
 from lumi_common.db.request import forget_expired
 from lumi_common.errors import Unavailable
@@ -21,7 +22,7 @@ from lumi_common.events.consumer import Consumer
 from lumi_common.events.handlers import Handler
 from lumi_common.events.relay import Relay
 from lumi_common.figures import Gauge, Gauges, Read, of_every_service
-from lumi_common.logs import configure_logs, described
+from lumi_common.logs import configure_logs, current_call, described
 from lumi_common.rpc.access import ContractError
 from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
 from lumi_common.rpc.channel import PeerChannel
@@ -103,6 +104,7 @@ class Runtime(Generic[S]):
 
         async def loop() -> None:
             while True:
+                current_call.set(Context.system(f"{self.name}.{name}"))  # its lines share a trace id
                 try:
                     await work()
                 except Exception as error:

@@ -107,8 +107,19 @@ async def test_background_work_that_stumbles_is_started_again(environment):
         assert "run 2" in errors
         (line,) = [each for each in errors.splitlines() if "background work failed" in each]
         assert json.loads(line)["work"] == "stumbling"
-        assert errors.count("tick\n") >= 5
         assert json.loads(line)["service"] == "orders"
+
+
+async def test_periodic_work_goes_on_whatever_became_of_it_each_run_under_its_own_trace(environment):
+    async with serving(environment) as (service, _, _):
+        await asyncio.sleep(1.2)
+        service.send_signal(signal.SIGTERM)
+
+        _, _, errors = await finished(service)
+        assert errors.count("tick\n") >= 5
+        lines = [json.loads(each) for each in errors.splitlines() if '"work": "ticking"' in each]
+        assert {line["method"] for line in lines} == {"orders.ticking"}
+        assert len({line["trace"] for line in lines}) == len(lines) >= 5
 
 
 async def test_a_command_of_the_services_own_runs_and_ends(environment):
