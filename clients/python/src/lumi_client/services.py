@@ -862,7 +862,8 @@ class CartService(Service):
 
         NOT_FOUND when there is no such cart. FAILED_PRECONDITION VARIANT_NOT_SELLABLE, CURRENCY_MISMATCH when it is
         priced in another currency than the cart's, INSUFFICIENT_STOCK when its policy is DENY and there are fewer,
-        CART_FULL past 500 lines. INVALID_ARGUMENT QUANTITY_OUT_OF_RANGE past 1,000,000 of one variant.
+        CART_FULL past 500 lines, TOTAL_TOO_HIGH when it would come to more than an amount can be. INVALID_ARGUMENT
+        QUANTITY_OUT_OF_RANGE past 1,000,000 of one variant.
         """
         request = cart_pb2.AddCartItemRequest(
             cart_id=cart_id, product_variant_id=product_variant_id, quantity=quantity, etag=etag, request_id=request_id
@@ -1029,7 +1030,7 @@ class CartService(Service):
         from being ordered.
 
         Promises nothing: placing the order asks again. NOT_FOUND when there is no such cart. FAILED_PRECONDITION
-        CART_NOT_ACTIVE, ADDRESS_NOT_FOUND.
+        CART_NOT_ACTIVE, ADDRESS_NOT_FOUND, TOTAL_TOO_HIGH.
         """
         request = cart_pb2.QuoteCartRequest(id=id, shipping_address_id=shipping_address_id)
         return await self._caller.call(self._QUOTE_CART, request, timeout)
@@ -1100,10 +1101,10 @@ class OrderService(Service):
         Answers once the outcome is known: the order PENDING with what is to be done for its payment, or PAID where
         the payment settled at once. NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE,
         CART_EMPTY, CART_BEING_PLACED, ADDRESS_REQUIRED, ADDRESS_NOT_FOUND, INSUFFICIENT_STOCK or
-        VARIANT_NOT_SELLABLE with the variant at fault, CURRENCY_MISMATCH, COUPON_REFUSED, PAYMENT_REFUSED. ABORTED
-        ETAG_MISMATCH when the cart has changed since `cart_etag`, PLACING_UNDONE when a crash or a service that is
-        away had it undone: place it again with a new request id. DEADLINE_EXCEEDED when the outcome is not known
-        yet: ask again with the same request id.
+        VARIANT_NOT_SELLABLE with the variant at fault, CURRENCY_MISMATCH, TOTAL_TOO_HIGH, COUPON_REFUSED,
+        PAYMENT_REFUSED. ABORTED ETAG_MISMATCH when the cart has changed since `cart_etag`, PLACING_UNDONE when a
+        crash or a service that is away had it undone: place it again with a new request id. DEADLINE_EXCEEDED when
+        the outcome is not known yet: ask again with the same request id.
         """
         request = order_pb2.PlaceOrderRequest(
             cart_id=cart_id,

@@ -94,3 +94,15 @@ def test_a_cart_that_is_being_placed_waits_for_its_outcome(cart: Cart) -> None:
     with pytest.raises(FailedPrecondition, match="CART_BEING_PLACED") as refused:
         cart.change(NOW)
     assert refused.value.facts == {"order_id": "order"}
+
+
+def test_a_cart_comes_to_no_more_than_an_amount_can_be(cart: Cart) -> None:
+    yacht = replace(MILK, product_variant_id="yacht", unit_price=Decimal("9999999999.99"))
+    cart.add(MILK, 1)
+    cart.add(yacht, 99)
+
+    with pytest.raises(FailedPrecondition, match="TOTAL_TOO_HIGH"):
+        cart.add(yacht, 1)
+    with pytest.raises(FailedPrecondition, match="TOTAL_TOO_HIGH"):
+        cart.set_quantity(yacht, 1_000)
+    assert cart.get("yacht").quantity == 99

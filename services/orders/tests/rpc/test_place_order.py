@@ -275,3 +275,18 @@ async def test_a_reservation_asked_for_after_its_order_was_undone_is_refused(sho
     )
     with pytest.raises(FailedPrecondition, match="RESERVATION_CLOSED"):
         await catalogue.ReserveStock(late)
+
+
+async def test_an_order_that_comes_to_more_than_an_amount_can_be_is_refused_and_undone(floor: Floor) -> None:
+    ada, yacht = await floor.shopper(), await floor.shelf.put(200)
+    cart = await ada.fill((yacht, 101))
+    async with floor.shop.database("catalogue") as database:
+        await database.execute("update product_variants set price = 9999999999.99 where id = $1", yacht)
+
+    with pytest.raises(FailedPrecondition, match="TOTAL_TOO_HIGH"):
+        await ada.stub(CartServiceStub).QuoteCart(cart_pb2.QuoteCartRequest(id=cart.id))
+    with pytest.raises(FailedPrecondition, match="TOTAL_TOO_HIGH"):
+        await ada.place(cart)
+
+    assert await floor.in_flight(cart.id) == 0
+    assert await floor.shelf.stock(yacht) == (200, 0)

@@ -134,7 +134,8 @@ class CartServiceServicer:
         """Puts some of a variant into a cart, on top of those in it.
         NOT_FOUND when there is no such cart. FAILED_PRECONDITION VARIANT_NOT_SELLABLE, CURRENCY_MISMATCH when it is priced
         in another currency than the cart's, INSUFFICIENT_STOCK when its policy is DENY and there are fewer, CART_FULL past
-        500 lines. INVALID_ARGUMENT QUANTITY_OUT_OF_RANGE past 1,000,000 of one variant.
+        500 lines, TOTAL_TOO_HIGH when it would come to more than an amount can be. INVALID_ARGUMENT QUANTITY_OUT_OF_RANGE
+        past 1,000,000 of one variant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -194,7 +195,7 @@ class CartServiceServicer:
     def QuoteCart(self, request, context):
         """What a cart would cost now, line by line, with shipping and tax for where it goes, and all that keeps it from being
         ordered. Promises nothing: placing the order asks again.
-        NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE, ADDRESS_NOT_FOUND.
+        NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE, ADDRESS_NOT_FOUND, TOTAL_TOO_HIGH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

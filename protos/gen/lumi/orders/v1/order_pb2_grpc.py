@@ -100,8 +100,8 @@ class OrderServiceServicer:
 
         NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE, CART_EMPTY, CART_BEING_PLACED,
         ADDRESS_REQUIRED, ADDRESS_NOT_FOUND, INSUFFICIENT_STOCK or VARIANT_NOT_SELLABLE with the variant at fault,
-        CURRENCY_MISMATCH, COUPON_REFUSED, PAYMENT_REFUSED. ABORTED ETAG_MISMATCH when the cart has changed since
-        `cart_etag`, PLACING_UNDONE when a crash or a service that is away had it undone: place it again with a new
+        CURRENCY_MISMATCH, TOTAL_TOO_HIGH, COUPON_REFUSED, PAYMENT_REFUSED. ABORTED ETAG_MISMATCH when the cart has changed
+        since `cart_etag`, PLACING_UNDONE when a crash or a service that is away had it undone: place it again with a new
         request id. DEADLINE_EXCEEDED when the outcome is not known yet: ask again with the same request id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -10,7 +10,7 @@ from lumi_common.cuid import cuid
 from lumi_common.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from lumi_common.errors import Reason as Common
 from lumi_orders.domain.errors import Reason
-from lumi_orders.domain.pricing import ZERO
+from lumi_orders.domain.pricing import ZERO, bounded
 
 MAX_ITEMS = 500
 MAX_QUANTITY = 1_000_000
@@ -180,6 +180,8 @@ class Cart:
                 requested=quantity,
                 available=offer.available,
             )
+        others = (item.total for item in self.items if item.product_variant_id != variant)
+        bounded(sum(others, offer.unit_price * quantity))
 
 
 def not_sellable(product_variant_id: str) -> FailedPrecondition:

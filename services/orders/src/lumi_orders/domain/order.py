@@ -11,7 +11,7 @@ from lumi_common.cuid import cuid
 from lumi_common.errors import Aborted, FailedPrecondition
 from lumi_common.errors import Reason as Common
 from lumi_orders.domain.errors import Reason
-from lumi_orders.domain.pricing import ZERO, Price, Tax, price
+from lumi_orders.domain.pricing import ZERO, Price, Tax, bounded, price
 
 
 class OrderStatus(StrEnum):
@@ -210,8 +210,8 @@ def order_items(lines: Sequence[SoldLine], price: Price, currency: str) -> list[
 
 
 def subtotal(lines: Sequence[SoldLine]) -> Decimal:
-    """What the lines cost before any discount."""
-    return sum((line.unit_price * line.quantity for line in lines), ZERO)
+    """What the lines cost before any discount; raises FailedPrecondition when it is too much for an amount."""
+    return bounded(sum((line.unit_price * line.quantity for line in lines), ZERO))
 
 
 def place(
@@ -235,7 +235,7 @@ def place(
         id=id,
         reference=reference,
         currency=currency,
-        total_amount=priced.total,
+        total_amount=bounded(priced.total),
         subtotal_amount=priced.subtotal,
         tax_amount=priced.tax,
         discount_amount=priced.discount,

@@ -4,9 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from lumi_common.errors import FailedPrecondition
 from lumi_common.money import CENT, rounded
+from lumi_orders.domain.errors import Reason
 
 ZERO = Decimal("0.00")
+MOST = Decimal("999999999999.99")
+
+
+def bounded(amount: Decimal) -> Decimal:
+    """The amount, if there can be so much; raises FailedPrecondition."""
+    if amount > MOST:
+        raise FailedPrecondition(Reason.TOTAL_TOO_HIGH, f"comes to more than {MOST:,}")
+    return amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from lumi_orders.domain.cart import Cart, CartItem, Offer
-from lumi_orders.domain.pricing import ZERO, Price
+from lumi_orders.domain.pricing import ZERO, Price, bounded
 
 
 class Issue(StrEnum):
@@ -77,8 +77,8 @@ def quote_lines(cart: Cart, offers: Mapping[str, Offer]) -> tuple[QuoteLine, ...
 
 
 def subtotal(lines: tuple[QuoteLine, ...]) -> Decimal:
-    """What the lines that can be sold cost together."""
-    return sum((line.total for line in lines), ZERO)
+    """What the lines that can be sold cost together; raises FailedPrecondition when it is too much for an amount."""
+    return bounded(sum((line.total for line in lines), ZERO))
 
 
 def _line(item: CartItem, offer: Offer | None, currency: str) -> QuoteLine:
