@@ -37,6 +37,7 @@ _AS_PYTHON = {
     "google.protobuf.FieldMask": "Iterable[str]",
 }
 _UNCOUNTED = ("Access", "Audit", "Auth")
+_OF_EVERY_CONTEXT = ("OperationsService",)
 # Exempt of a request id because its answer is secret, and yet harmless to repeat: the contract's comment says why.
 _REPEATABLE = ("RefreshToken", "CreateGuestSession")
 
@@ -111,16 +112,17 @@ class Writer:
 
     def service(self, service: ServiceDescriptor, methods: list[MethodDescriptor]) -> Iterator[str]:
         """The class of one service."""
-        yield f"\n\nclass {service.name}(Service):\n"
+        yield f"\n\nclass {class_name(service)}(Service):\n"
         yield self._docstring(self._comments.of(service.full_name), 4)
         for method in methods:
             yield from self._method(service, method)
 
     def attribute(self, service: ServiceDescriptor) -> str:
         """How `Services` gives it."""
+        name = class_name(service)
         return (
-            f"\n    @cached_property\n    def {plural(service.name)}(self) -> {service.name}:\n"
-            f'        """{service.name}."""\n        return {service.name}(self._caller)\n'
+            f"\n    @cached_property\n    def {plural(name)}(self) -> {name}:\n"
+            f'        """{name}."""\n        return {name}(self._caller)\n'
         )
 
     def _method(self, service: ServiceDescriptor, method: MethodDescriptor) -> Iterator[str]:
@@ -211,6 +213,13 @@ def returned(answer: str) -> str:
     return "None" if answer == "empty_pb2.Empty" else answer
 
 
+def class_name(service: ServiceDescriptor) -> str:
+    """`CartService`; `OrdersOperationsService` of what every context has."""
+    if service.name not in _OF_EVERY_CONTEXT:
+        return str(service.name)
+    return f"{service.file.package.split('.')[1].capitalize()}{service.name}"
+
+
 def snake(name: str) -> str:
     """`PlaceOrder` as `place_order`."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
@@ -219,7 +228,7 @@ def snake(name: str) -> str:
 def plural(service: str) -> str:
     """`CartService` as `carts`."""
     noun = service.removesuffix("Service")
-    if noun in _UNCOUNTED:
+    if noun in _UNCOUNTED or noun.endswith("Operations"):
         return snake(noun)
     if noun.endswith("y"):
         return snake(noun[:-1] + "ies")

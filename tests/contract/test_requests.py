@@ -39,6 +39,8 @@ def is_scalar_bounded(field: FieldDescriptor, rules: validate_pb2.FieldRules) ->
         return rules.int32.WhichOneof("greater_than") is not None and (
             rules.int32.WhichOneof("less_than") is not None or field.name == "line"
         )
+    if field.type == field.TYPE_INT64:
+        return rules.int64.WhichOneof("greater_than") is not None and rules.int64.WhichOneof("less_than") is not None
     if field.type == field.TYPE_ENUM:
         return rules.enum.defined_only
     if field.type == field.TYPE_MESSAGE:

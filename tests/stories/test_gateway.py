@@ -1,13 +1,16 @@
 """The same basket is bought by JSON over HTTP and by native gRPC, and refusals read alike."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import grpc.aio
 import httpx
+import pytest
 from lumi.catalogue.v1.product_pb2 import ListProductsRequest
 from lumi.catalogue.v1.product_pb2_grpc import ProductServiceStub
 from lumi.orders.v1.order_pb2 import ORDER_STATUS_PAID
+from lumi_client import NotFound, PermissionDenied
 
 from tests.kit.buying import usd
 from tests.kit.door import PASSWORD, Door
@@ -102,3 +105,16 @@ async def test_a_price_in_a_shoppers_call_changes_nothing(door: Door) -> None:
     assert answer.status_code in (200, 400)
     placed = await place(ada, cart)
     assert placed.order.items[0].unit_price == usd(250)
+
+
+async def test_staff_operate_every_service_through_the_gateway_and_customers_none(door: Door) -> None:
+    staff, ada = await door.staff(), await door.customer()
+    for context in ("identity", "catalogue", "orders", "payments", "marketing"):
+        operations = getattr(staff, f"{context}_operations")
+        assert [letter async for letter in operations.list_dead_letters(consumer="nobody")] == []
+        with pytest.raises(NotFound):
+            await operations.redrive_dead_letter(id="c" + "0" * 24)
+        answer = await operations.republish_events(start_time=datetime(2199, 1, 1, tzinfo=UTC))
+        assert (answer.event_count, answer.next_seq) == (0, 0)
+        with pytest.raises(PermissionDenied):
+            await getattr(ada, f"{context}_operations").republish_events()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -57,9 +57,16 @@ class Token(Protocol):
 
 
 class Connection:
-    """The way to one gateway, shared by all who call through it."""
+    """The way to one gateway, shared by all who call through it; `options` are more of gRPC's own for its channel."""
 
-    def __init__(self, url: str, *, timeout: float, credentials: grpc.ChannelCredentials | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Sequence[tuple[str, int | str]] = (),
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError(
@@ -69,9 +76,9 @@ class Connection:
         self.timeout = timeout
         if parts.scheme == "https":
             trusted = credentials or grpc.ssl_channel_credentials()
-            self._channel = grpc.aio.secure_channel(target, trusted, options=_OPTIONS)
+            self._channel = grpc.aio.secure_channel(target, trusted, options=[*_OPTIONS, *options])
         else:
-            self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+            self._channel = grpc.aio.insecure_channel(target, options=[*_OPTIONS, *options])
         self._methods: dict[str, Any] = {}
 
     async def close(self) -> None:

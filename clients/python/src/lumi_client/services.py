@@ -5,6 +5,7 @@ all tries together (for each page of a list).
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from google.protobuf import empty_pb2
 from google.type import money_pb2
 from lumi.catalogue.v1 import category_pb2, inventory_pb2, product_pb2, transfer_pb2, variant_pb2
 from lumi.common.v1 import address_pb2 as common_address_pb2
+from lumi.common.v1 import operations_pb2 as common_operations_pb2
 from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, user_pb2
 from lumi.marketing.v1 import coupon_pb2
 from lumi.orders.v1 import cart_pb2, order_pb2
@@ -421,6 +423,93 @@ class AuthService(Service):
         return await self._caller.call(self._GET_JWKS, request, timeout)
 
 
+class IdentityOperationsService(Service):
+    """For whoever operates the service identity: its events that were given up, and its stream that was lost."""
+
+    _LIST_DEAD_LETTERS = Method(
+        "/lumi.identity.v1.OperationsService/ListDeadLetters",
+        common_operations_pb2.ListDeadLettersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_dead_letters(
+        self, *, page_size: int | None = None, consumer: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[common_operations_pb2.DeadLetter]:
+        """What consumers of this service gave up and what waits behind it, oldest first.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = common_operations_pb2.ListDeadLettersRequest(page_size=page_size, consumer=consumer)
+        return self._caller.pages(self._LIST_DEAD_LETTERS, request, "dead_letters", timeout)
+
+    _REDRIVE_DEAD_LETTER = Method(
+        "/lumi.identity.v1.OperationsService/RedriveDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def redrive_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Applies the event again, after those of its aggregate that wait before it, and answers with the letter,
+        which is gone then.
+
+        What waits behind it is applied too, up to an event that fails by itself and stays. NOT_FOUND when there is
+        none; FAILED_PRECONDITION DEAD_LETTER_REFUSED when it fails again.
+        """
+        request = common_operations_pb2.RedriveDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._REDRIVE_DEAD_LETTER, request, timeout)
+
+    _SKIP_DEAD_LETTER = Method(
+        "/lumi.identity.v1.OperationsService/SkipDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def skip_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Counts the event as applied without applying it, and answers with the letter, which is gone then.
+
+        What waits before and behind it is applied as by RedriveDeadLetter. NOT_FOUND when there is none;
+        FAILED_PRECONDITION DEAD_LETTER_REFUSED when one that waits before it fails.
+        """
+        request = common_operations_pb2.SkipDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._SKIP_DEAD_LETTER, request, timeout)
+
+    _REPUBLISH_EVENTS = Method(
+        "/lumi.identity.v1.OperationsService/RepublishEvents",
+        common_operations_pb2.RepublishEventsResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def republish_events(
+        self,
+        *,
+        start_time: datetime | None = None,
+        start_seq: int | None = None,
+        aggregate_id: str | None = None,
+        limit: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> common_operations_pb2.RepublishEventsResponse:
+        """Sends events of this service's outbox out again, in their order; consumers drop those that they know.
+
+        For a stream that was lost: do this before the stream is made again, or newer events overtake the lost ones.
+        """
+        request = common_operations_pb2.RepublishEventsRequest(
+            start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
+        )
+        return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
+
+
 class UserService(Service):
     """Accounts as their owners and staff see them."""
 
@@ -587,6 +676,93 @@ class InventoryService(Service):
             request_id=request_id,
         )
         return await self._caller.call(self._SET_INVENTORY, request, timeout)
+
+
+class CatalogueOperationsService(Service):
+    """For whoever operates the service catalogue: its events that were given up, and its stream that was lost."""
+
+    _LIST_DEAD_LETTERS = Method(
+        "/lumi.catalogue.v1.OperationsService/ListDeadLetters",
+        common_operations_pb2.ListDeadLettersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_dead_letters(
+        self, *, page_size: int | None = None, consumer: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[common_operations_pb2.DeadLetter]:
+        """What consumers of this service gave up and what waits behind it, oldest first.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = common_operations_pb2.ListDeadLettersRequest(page_size=page_size, consumer=consumer)
+        return self._caller.pages(self._LIST_DEAD_LETTERS, request, "dead_letters", timeout)
+
+    _REDRIVE_DEAD_LETTER = Method(
+        "/lumi.catalogue.v1.OperationsService/RedriveDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def redrive_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Applies the event again, after those of its aggregate that wait before it, and answers with the letter,
+        which is gone then.
+
+        What waits behind it is applied too, up to an event that fails by itself and stays. NOT_FOUND when there is
+        none; FAILED_PRECONDITION DEAD_LETTER_REFUSED when it fails again.
+        """
+        request = common_operations_pb2.RedriveDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._REDRIVE_DEAD_LETTER, request, timeout)
+
+    _SKIP_DEAD_LETTER = Method(
+        "/lumi.catalogue.v1.OperationsService/SkipDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def skip_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Counts the event as applied without applying it, and answers with the letter, which is gone then.
+
+        What waits before and behind it is applied as by RedriveDeadLetter. NOT_FOUND when there is none;
+        FAILED_PRECONDITION DEAD_LETTER_REFUSED when one that waits before it fails.
+        """
+        request = common_operations_pb2.SkipDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._SKIP_DEAD_LETTER, request, timeout)
+
+    _REPUBLISH_EVENTS = Method(
+        "/lumi.catalogue.v1.OperationsService/RepublishEvents",
+        common_operations_pb2.RepublishEventsResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def republish_events(
+        self,
+        *,
+        start_time: datetime | None = None,
+        start_seq: int | None = None,
+        aggregate_id: str | None = None,
+        limit: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> common_operations_pb2.RepublishEventsResponse:
+        """Sends events of this service's outbox out again, in their order; consumers drop those that they know.
+
+        For a stream that was lost: do this before the stream is made again, or newer events overtake the lost ones.
+        """
+        request = common_operations_pb2.RepublishEventsRequest(
+            start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
+        )
+        return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
 
 
 class ProductService(Service):
@@ -1069,6 +1245,93 @@ class CartService(Service):
         return await self._caller.call(self._MERGE_GUEST_CART, request, timeout)
 
 
+class OrdersOperationsService(Service):
+    """For whoever operates the service orders: its events that were given up, and its stream that was lost."""
+
+    _LIST_DEAD_LETTERS = Method(
+        "/lumi.orders.v1.OperationsService/ListDeadLetters",
+        common_operations_pb2.ListDeadLettersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_dead_letters(
+        self, *, page_size: int | None = None, consumer: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[common_operations_pb2.DeadLetter]:
+        """What consumers of this service gave up and what waits behind it, oldest first.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = common_operations_pb2.ListDeadLettersRequest(page_size=page_size, consumer=consumer)
+        return self._caller.pages(self._LIST_DEAD_LETTERS, request, "dead_letters", timeout)
+
+    _REDRIVE_DEAD_LETTER = Method(
+        "/lumi.orders.v1.OperationsService/RedriveDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def redrive_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Applies the event again, after those of its aggregate that wait before it, and answers with the letter,
+        which is gone then.
+
+        What waits behind it is applied too, up to an event that fails by itself and stays. NOT_FOUND when there is
+        none; FAILED_PRECONDITION DEAD_LETTER_REFUSED when it fails again.
+        """
+        request = common_operations_pb2.RedriveDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._REDRIVE_DEAD_LETTER, request, timeout)
+
+    _SKIP_DEAD_LETTER = Method(
+        "/lumi.orders.v1.OperationsService/SkipDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def skip_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Counts the event as applied without applying it, and answers with the letter, which is gone then.
+
+        What waits before and behind it is applied as by RedriveDeadLetter. NOT_FOUND when there is none;
+        FAILED_PRECONDITION DEAD_LETTER_REFUSED when one that waits before it fails.
+        """
+        request = common_operations_pb2.SkipDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._SKIP_DEAD_LETTER, request, timeout)
+
+    _REPUBLISH_EVENTS = Method(
+        "/lumi.orders.v1.OperationsService/RepublishEvents",
+        common_operations_pb2.RepublishEventsResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def republish_events(
+        self,
+        *,
+        start_time: datetime | None = None,
+        start_seq: int | None = None,
+        aggregate_id: str | None = None,
+        limit: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> common_operations_pb2.RepublishEventsResponse:
+        """Sends events of this service's outbox out again, in their order; consumers drop those that they know.
+
+        For a stream that was lost: do this before the stream is made again, or newer events overtake the lost ones.
+        """
+        request = common_operations_pb2.RepublishEventsRequest(
+            start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
+        )
+        return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
+
+
 class OrderService(Service):
     """What was bought, by a user or a guest.
 
@@ -1279,6 +1542,93 @@ class OrderService(Service):
         """
         request = order_pb2.CancelOrderRequest(id=id, reason=reason, etag=etag, request_id=request_id)
         return await self._caller.call(self._CANCEL_ORDER, request, timeout)
+
+
+class PaymentsOperationsService(Service):
+    """For whoever operates the service payments: its events that were given up, and its stream that was lost."""
+
+    _LIST_DEAD_LETTERS = Method(
+        "/lumi.payments.v1.OperationsService/ListDeadLetters",
+        common_operations_pb2.ListDeadLettersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_dead_letters(
+        self, *, page_size: int | None = None, consumer: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[common_operations_pb2.DeadLetter]:
+        """What consumers of this service gave up and what waits behind it, oldest first.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = common_operations_pb2.ListDeadLettersRequest(page_size=page_size, consumer=consumer)
+        return self._caller.pages(self._LIST_DEAD_LETTERS, request, "dead_letters", timeout)
+
+    _REDRIVE_DEAD_LETTER = Method(
+        "/lumi.payments.v1.OperationsService/RedriveDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def redrive_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Applies the event again, after those of its aggregate that wait before it, and answers with the letter,
+        which is gone then.
+
+        What waits behind it is applied too, up to an event that fails by itself and stays. NOT_FOUND when there is
+        none; FAILED_PRECONDITION DEAD_LETTER_REFUSED when it fails again.
+        """
+        request = common_operations_pb2.RedriveDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._REDRIVE_DEAD_LETTER, request, timeout)
+
+    _SKIP_DEAD_LETTER = Method(
+        "/lumi.payments.v1.OperationsService/SkipDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def skip_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Counts the event as applied without applying it, and answers with the letter, which is gone then.
+
+        What waits before and behind it is applied as by RedriveDeadLetter. NOT_FOUND when there is none;
+        FAILED_PRECONDITION DEAD_LETTER_REFUSED when one that waits before it fails.
+        """
+        request = common_operations_pb2.SkipDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._SKIP_DEAD_LETTER, request, timeout)
+
+    _REPUBLISH_EVENTS = Method(
+        "/lumi.payments.v1.OperationsService/RepublishEvents",
+        common_operations_pb2.RepublishEventsResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def republish_events(
+        self,
+        *,
+        start_time: datetime | None = None,
+        start_seq: int | None = None,
+        aggregate_id: str | None = None,
+        limit: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> common_operations_pb2.RepublishEventsResponse:
+        """Sends events of this service's outbox out again, in their order; consumers drop those that they know.
+
+        For a stream that was lost: do this before the stream is made again, or newer events overtake the lost ones.
+        """
+        request = common_operations_pb2.RepublishEventsRequest(
+            start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
+        )
+        return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
 
 
 class PaymentService(Service):
@@ -1568,6 +1918,93 @@ class CouponService(Service):
         return await self._caller.call(self._VALIDATE_COUPON, request, timeout)
 
 
+class MarketingOperationsService(Service):
+    """For whoever operates the service marketing: its events that were given up, and its stream that was lost."""
+
+    _LIST_DEAD_LETTERS = Method(
+        "/lumi.marketing.v1.OperationsService/ListDeadLetters",
+        common_operations_pb2.ListDeadLettersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_dead_letters(
+        self, *, page_size: int | None = None, consumer: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[common_operations_pb2.DeadLetter]:
+        """What consumers of this service gave up and what waits behind it, oldest first.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = common_operations_pb2.ListDeadLettersRequest(page_size=page_size, consumer=consumer)
+        return self._caller.pages(self._LIST_DEAD_LETTERS, request, "dead_letters", timeout)
+
+    _REDRIVE_DEAD_LETTER = Method(
+        "/lumi.marketing.v1.OperationsService/RedriveDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def redrive_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Applies the event again, after those of its aggregate that wait before it, and answers with the letter,
+        which is gone then.
+
+        What waits behind it is applied too, up to an event that fails by itself and stays. NOT_FOUND when there is
+        none; FAILED_PRECONDITION DEAD_LETTER_REFUSED when it fails again.
+        """
+        request = common_operations_pb2.RedriveDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._REDRIVE_DEAD_LETTER, request, timeout)
+
+    _SKIP_DEAD_LETTER = Method(
+        "/lumi.marketing.v1.OperationsService/SkipDeadLetter",
+        common_operations_pb2.DeadLetter.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def skip_dead_letter(
+        self, *, id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> common_operations_pb2.DeadLetter:
+        """Counts the event as applied without applying it, and answers with the letter, which is gone then.
+
+        What waits before and behind it is applied as by RedriveDeadLetter. NOT_FOUND when there is none;
+        FAILED_PRECONDITION DEAD_LETTER_REFUSED when one that waits before it fails.
+        """
+        request = common_operations_pb2.SkipDeadLetterRequest(id=id, request_id=request_id)
+        return await self._caller.call(self._SKIP_DEAD_LETTER, request, timeout)
+
+    _REPUBLISH_EVENTS = Method(
+        "/lumi.marketing.v1.OperationsService/RepublishEvents",
+        common_operations_pb2.RepublishEventsResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=30.0,
+    )
+
+    async def republish_events(
+        self,
+        *,
+        start_time: datetime | None = None,
+        start_seq: int | None = None,
+        aggregate_id: str | None = None,
+        limit: int | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> common_operations_pb2.RepublishEventsResponse:
+        """Sends events of this service's outbox out again, in their order; consumers drop those that they know.
+
+        For a stream that was lost: do this before the stream is made again, or newer events overtake the lost ones.
+        """
+        request = common_operations_pb2.RepublishEventsRequest(
+            start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
+        )
+        return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
+
+
 class Services:
     """All services, in one person's name."""
 
@@ -1595,6 +2032,11 @@ class Services:
         return AuthService(self._caller)
 
     @cached_property
+    def identity_operations(self) -> IdentityOperationsService:
+        """IdentityOperationsService."""
+        return IdentityOperationsService(self._caller)
+
+    @cached_property
     def users(self) -> UserService:
         """UserService."""
         return UserService(self._caller)
@@ -1608,6 +2050,11 @@ class Services:
     def inventories(self) -> InventoryService:
         """InventoryService."""
         return InventoryService(self._caller)
+
+    @cached_property
+    def catalogue_operations(self) -> CatalogueOperationsService:
+        """CatalogueOperationsService."""
+        return CatalogueOperationsService(self._caller)
 
     @cached_property
     def products(self) -> ProductService:
@@ -1630,9 +2077,19 @@ class Services:
         return CartService(self._caller)
 
     @cached_property
+    def orders_operations(self) -> OrdersOperationsService:
+        """OrdersOperationsService."""
+        return OrdersOperationsService(self._caller)
+
+    @cached_property
     def orders(self) -> OrderService:
         """OrderService."""
         return OrderService(self._caller)
+
+    @cached_property
+    def payments_operations(self) -> PaymentsOperationsService:
+        """PaymentsOperationsService."""
+        return PaymentsOperationsService(self._caller)
 
     @cached_property
     def payments(self) -> PaymentService:
@@ -1648,3 +2105,8 @@ class Services:
     def coupons(self) -> CouponService:
         """CouponService."""
         return CouponService(self._caller)
+
+    @cached_property
+    def marketing_operations(self) -> MarketingOperationsService:
+        """MarketingOperationsService."""
+        return MarketingOperationsService(self._caller)

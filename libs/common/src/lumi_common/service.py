@@ -28,6 +28,7 @@ from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.health import Check
 from lumi_common.rpc.jwks import keys_of
+from lumi_common.rpc.operations import OperationsService
 from lumi_common.rpc.server import AddToServer, PortTaken, RpcServer
 from lumi_common.settings import Settings
 from lumi_common.tasks import end
@@ -82,6 +83,10 @@ class Runtime(Generic[S]):
     def serve(self, add_to_server: AddToServer, servicer: Any) -> None:
         """Serve a servicer with the generated `add_..._to_server`, on the ports that its options name."""
         self.server.add(add_to_server, servicer)
+
+    def serve_operations(self, add_to_server: AddToServer) -> None:
+        """Serve the OperationsService of this context's package, for the relay and all consumers of this service."""
+        self.serve(add_to_server, OperationsService(self.db, self._consumers))
 
     def peer(self, name: str) -> PeerChannel:
         """The channel to a peer named in LUMI_PEERS; made at first use, closed at the end.

@@ -5,8 +5,8 @@ import nats
 import pytest
 from nats.aio.msg import Msg
 
+from libs.common.tests.events.staff import Staff
 from libs.common.tests.events.world import World, eventually, running
-from lumi_common.events.dead_letters import DeadLetters
 from lumi_common.events.event import Event
 
 
@@ -152,15 +152,15 @@ async def test_without_a_stream_the_relay_waits_for_it(here: World, caplog: pyte
 async def test_what_no_stream_takes_is_set_aside_with_what_follows_it(here: World) -> None:
     await here.tell("big", records=[{"entity": "Thing", "after": {"text": "x" * 9_000_000}}])
     await here.tell("big", "small")
-    letters = DeadLetters(here.database)
+    staff = Staff(here)
 
     async with running(here.relay().run()):
-        letter = await eventually(letters.page)
+        letter = await eventually(staff.letters)
         await eventually(_length_of(here.stored, 1))
         assert [(each.consumer, each.attempts) for each in letter] == [("relay", 1)]
         assert await here.ask("select count(*) from outbox_events where published_at is null") == 2
 
-        await letters.skip(letter[0].id)
+        await staff.skip(letter[0].id)
         await eventually(here.published)
 
     assert [Event.parse(each.data or b"").key[1] for each in await here.stored()] == ["small", "big"]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from lumi.catalogue.v1.category_pb2_grpc import add_CategoryServiceServicer_to_server
 from lumi.catalogue.v1.inventory_pb2 import ReserveStockResponse
 from lumi.catalogue.v1.inventory_pb2_grpc import add_InventoryServiceServicer_to_server
+from lumi.catalogue.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 from lumi.catalogue.v1.product_pb2_grpc import add_ProductServiceServicer_to_server
 from lumi.catalogue.v1.transfer_pb2_grpc import add_TransferServiceServicer_to_server
 from lumi.catalogue.v1.variant_pb2_grpc import add_VariantServiceServicer_to_server
@@ -62,6 +63,7 @@ async def compose(runtime: Runtime[CatalogueSettings]) -> None:
     runtime.serve(add_CategoryServiceServicer_to_server, CategoryService(db, clock))
     runtime.serve(add_InventoryServiceServicer_to_server, InventoryService(db, desk))
     runtime.serve(add_TransferServiceServicer_to_server, TransferService(db))
+    runtime.serve_operations(add_OperationsServiceServicer_to_server)
 
     runtime.consume("catalogue-reservations", InTransaction(commit_paid), types=("order.paid",))
     expiry = Expiry(db, clock, Orders(runtime.peer("orders")), hold=hold)

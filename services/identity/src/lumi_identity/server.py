@@ -7,6 +7,7 @@ from lumi.identity.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from lumi.identity.v1.address_pb2_grpc import add_AddressServiceServicer_to_server
 from lumi.identity.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from lumi.identity.v1.auth_pb2_grpc import add_AuthServiceServicer_to_server
+from lumi.identity.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 from lumi.identity.v1.user_pb2_grpc import add_UserServiceServicer_to_server
 
 from lumi_common.db.database import Refusals
@@ -79,6 +80,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
         AddressService(db, runtime.clock, limit=settings.max_addresses),
     )
     runtime.serve(add_AuditServiceServicer_to_server, AuditService(db))
+    runtime.serve_operations(add_OperationsServiceServicer_to_server)
     runtime.consume("identity-audit", InBatch(audit.file), linger=_LINGER_SECONDS)
 
 

@@ -15,6 +15,7 @@ from lumi_common.principal import Principal
 from lumi_identity.domain.address import Address
 from lumi_identity.storage.addresses import AddressRepository
 from services.identity.tests.kit import a_user, accounts_of, outbox_of
+from tests.kit.waiting import until
 
 
 @pytest.fixture
@@ -61,6 +62,22 @@ async def test_of_many_first_addresses_at_once_one_is_the_default(db: Database, 
     await asyncio.gather(*(add(db, ada) for _ in range(8)))
 
     assert len(await defaults(db, ada)) == 1
+
+
+async def test_who_waited_for_the_book_sees_the_default_of_whoever_came_before(db: Database, ada: str) -> None:
+    async def both_wait() -> bool:
+        waiting: int = await db.pool.fetchval(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        return waiting == 2
+
+    async with db.pool.connection() as connection, connection.transaction():
+        await connection.execute("select from users where id = $1 for update", ada)
+        tries = [asyncio.create_task(add(db, ada)) for _ in range(2)]
+        await until(both_wait, "both wait for the book")
+    added = await asyncio.gather(*tries)
+
+    assert sorted(address.is_default for address in added) == [False, True]
 
 
 async def test_a_new_default_takes_the_place_of_the_one_before_and_both_are_told_of(db: Database, ada: str) -> None:

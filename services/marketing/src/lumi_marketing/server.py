@@ -1,6 +1,7 @@
 """All of marketing's wiring."""
 
 from lumi.marketing.v1.coupon_pb2_grpc import add_CouponServiceServicer_to_server
+from lumi.marketing.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 
 from lumi_common.errors import AlreadyExists
 from lumi_common.service import Runtime
@@ -16,3 +17,4 @@ REFUSALS = {
 async def compose(runtime: Runtime[MarketingSettings]) -> None:
     """Serve coupons."""
     runtime.serve(add_CouponServiceServicer_to_server, CouponService(runtime.db, runtime.clock))
+    runtime.serve_operations(add_OperationsServiceServicer_to_server)

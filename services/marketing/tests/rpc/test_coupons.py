@@ -18,6 +18,7 @@ from lumi_common.errors import AlreadyExists, FailedPrecondition, InvalidArgumen
 from tests.kit.buying import usd
 from tests.kit.client import Client
 from tests.kit.shop import Shop
+from tests.kit.waiting import until
 
 TEN = Money(currency_code="USD", units=10)
 
@@ -119,6 +120,31 @@ async def test_one_user_at_many_doors_stays_within_their_limit(staff: Client, or
 
     assert sum(isinstance(each, pb.CouponRedemption) for each in tries) == 2
     assert await used(staff, coupon) == 2
+
+
+async def test_who_waited_for_a_coupon_is_held_to_what_was_redeemed_meanwhile(
+    shop: Shop, staff: Client, orders: Client
+) -> None:
+    coupon, user = await a_coupon(staff, per_user_limit=1), cuid()
+
+    # What a transaction has seen of others' waiting it sees until its end, so somebody else looks.
+    async with shop.database("marketing") as database, shop.database("marketing") as watch:
+
+        async def all_wait() -> bool:
+            waiting: int = await watch.fetchval(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and usename = 'lumi_marketing'"
+            )
+            return waiting == 4
+
+        async with database.transaction():
+            await database.execute("select from marketing.coupons where id = $1 for update", coupon.id)
+            tries = [asyncio.create_task(orders.RedeemCoupon(redemption(coupon.code, user=user))) for _ in range(4)]
+            await until(all_wait, "all of them wait for the coupon")
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+
+    refusals = [each for each in answers if isinstance(each, LumiError)]
+    assert [refusal.reason for refusal in refusals] == ["COUPON_USED_BY_USER"] * 3
+    assert await used(staff, coupon) == 1
 
 
 async def test_an_order_redeems_once_however_often_it_asks(staff: Client, orders: Client) -> None:

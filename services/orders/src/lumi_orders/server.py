@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lumi.orders.v1.cart_pb2_grpc import add_CartServiceServicer_to_server
+from lumi.orders.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 from lumi.orders.v1.order_pb2_grpc import add_OrderServiceServicer_to_server
 
 from lumi_common.events.handlers import InTransaction
@@ -90,6 +91,7 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
     carts = CartService(db, clock, peers.catalogue, quotes, book, merging)
     runtime.serve(add_CartServiceServicer_to_server, carts)
     runtime.serve(add_OrderServiceServicer_to_server, OrderService(db, clock, checkout, cancellation))
+    runtime.serve_operations(add_OperationsServiceServicer_to_server)
     runtime.consume("orders-payments", InTransaction(Settlement(clock).apply), types=(SETTLED,))
     runtime.every(settings.sweep_seconds, "sweeper", sweeper.sweep)
     runtime.gauge("lumi.orders.checkouts", Checkouts(db).count_by_step, by="lumi.step", unit="{checkout}")

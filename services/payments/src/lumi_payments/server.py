@@ -1,5 +1,6 @@
 """All of payments' wiring."""
 
+from lumi.payments.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 from lumi.payments.v1.payment_pb2_grpc import add_PaymentServiceServicer_to_server
 from lumi.payments.v1.refund_pb2_grpc import add_RefundServiceServicer_to_server
 
@@ -25,3 +26,4 @@ async def compose(runtime: Runtime[PaymentsSettings]) -> None:
     service = PaymentService(runtime.db, runtime.clock, settles_manual=settles)
     runtime.serve(add_PaymentServiceServicer_to_server, service)
     runtime.serve(add_RefundServiceServicer_to_server, RefundService(runtime.db))
+    runtime.serve_operations(add_OperationsServiceServicer_to_server)

@@ -1,32 +1,33 @@
 """Dead letters: what was set aside, and the two ways out of there."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
+from google.protobuf.message import Message
 from sqlalchemy import text
 
 from lumi_common.context import Context
 from lumi_common.db.database import Database, Executor, Row
+from lumi_common.db.request import Command
 from lumi_common.db.statement import Statement
-from lumi_common.errors import FailedPrecondition, NotFound, Reason
+from lumi_common.errors import FailedPrecondition, LumiError, NotFound, Reason, Unavailable
 from lumi_common.events.consumer import Consumer
 from lumi_common.events.event import Event
-from lumi_common.events.handlers import InBatch, InTransaction, Remote
+from lumi_common.events.handlers import InBatch, InTransaction, Remote, is_transient
 from lumi_common.events.outbox import RELAY
+from lumi_common.logs import described
 
-_COLUMNS = "id, consumer, event_id, subject, payload, error, attempts, created_at"
-_LIST = Statement(
-    text(f"""
-select {_COLUMNS} from dead_letters where (:consumer = '' or consumer = :consumer) and id > :after
-order by id limit :size
-""")
-)
-_GET = Statement(text(f"select {_COLUMNS} from dead_letters where id = :id"))
+log = logging.getLogger(__name__)
+
+COLUMNS = "id, consumer, event_id, subject, payload, error, attempts, created_at"
+_GET = Statement(text(f"select {COLUMNS} from dead_letters where id = :id"))
 # The id is somewhere in the payload of each event of the aggregate, and of few others.
 _OF_AGGREGATE = Statement(
     text(f"""
-select {_COLUMNS} from dead_letters
+select {COLUMNS} from dead_letters
 where consumer = :consumer and position(convert_to(:aggregate_id, 'UTF8') in payload) > 0
 """)
 )
@@ -56,12 +57,20 @@ _REMOVE = Statement(text("delete from dead_letters where id = :id returning 1"))
 _FAILED = Statement(
     text("update dead_letters set attempts = attempts + 1, error = :error, updated_at = now() where id = :id")
 )
+# The inbox row says that this one is not to go out again, even when everything else does.
 _GIVE_UP_PUBLISHING = Statement(
-    text("update outbox_events set published_at = now() where id = cast(:event_id as uuid)")
+    text(f"""
+with known as (
+  insert into inbox_events (consumer, event_id) values ('{RELAY}', cast(:event_id as uuid)) on conflict do nothing
+)
+update outbox_events set published_at = now() where id = cast(:event_id as uuid)
+""")
 )
 
+Key = tuple[str, str]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class DeadLetter:
     """An event set aside; `attempts` is 0 for one that only waits behind another of its aggregate."""
 
@@ -74,98 +83,168 @@ class DeadLetter:
     attempts: int
     created_at: datetime
 
+    @cached_property
+    def event(self) -> Event | None:
+        """What the payload says; None where it is no event."""
+        try:
+            return Event.parse(self.payload)
+        except ValueError:
+            return None
+
 
 class DeadLetters:
-    """A service's dead letters, for whoever operates it; works in every process, whichever is active."""
+    """A service's dead letters, for whoever operates it; works in every process, whichever is active.
 
-    def __init__(self, database: Database, consumers: Iterable[Consumer] = ()) -> None:
-        self._database = database
-        self._consumers = {each.name: each for each in consumers}
+    `consumers` may grow. Whoever takes letters of an aggregate away holds its row of `inbox_versions`, as a consumer
+    does that puts one there: so of two at once each letter is applied by one, and in order.
+    """
 
-    async def page(self, consumer: str = "", *, after: str = "", size: int = 50) -> list[DeadLetter]:
-        """The oldest letters of a consumer (of all: ""), beyond the id `after`."""
-        return [_letter(row) for row in await self._database.fetch(_LIST, consumer=consumer, after=after, size=size)]
+    def __init__(self, database: Database, consumers: Sequence[Consumer]) -> None:
+        self._database, self._consumers = database, consumers
 
-    async def redrive(self, id: str) -> int:
-        """Apply the letter's aggregate's letters in order and let its events flow again; how many were applied.
-
-        Raises NotFound; whatever the handler raises, then everything from that letter on stays where it is.
-        """
-        return await self._free(await self._get(id), skip="")
-
-    async def skip(self, id: str) -> int:
-        """Count the letter as applied without applying it, and redrive what waits behind it."""
-        letter = await self._get(id)
-        return await self._free(letter, skip=letter.id)
-
-    async def _get(self, id: str) -> DeadLetter:
+    async def find(self, id: str) -> DeadLetter | None:
+        """The letter, unless it is gone."""
         row = await self._database.fetchrow(_GET, id=id)
-        if row is None:
-            raise NotFound(Reason.NOT_FOUND, "there is no such dead letter", field="id")
-        return _letter(row)
+        return None if row is None else letter_of(row)
 
-    async def _free(self, letter: DeadLetter, skip: str) -> int:
+    async def free(
+        self, command: Command, id: str, answer: Callable[[DeadLetter], Message], *, skip: bool = False
+    ) -> None:
+        """Apply a letter, or with `skip` count it as applied, after those that wait before it.
+
+        It goes in the command's transaction, each of the others in one of its own. Raises NotFound, and
+        FailedPrecondition where a letter failed: then that one and all behind it stay where they are.
+        """
+        if await command.recall():
+            return
         try:
-            event = Event.parse(letter.payload)
-        except ValueError as error:
-            if not skip:
-                raise FailedPrecondition(Reason.INVALID_REQUEST, "the letter is no event: skip it") from error
-            await self._database.fetch(_REMOVE, id=letter.id)
-            return 0
-        context = Context.system(letter.consumer)
-        if letter.consumer == RELAY:
-            async with self._database.transaction(context) as tx:
-                if skip:
-                    await tx.fetch(_GIVE_UP_PUBLISHING, event_id=letter.event_id)
-                await tx.fetch(_REMOVE, id=letter.id)
-                await tx.fetch(_UNPARK, **_place(letter.consumer, event))
-            self._database.on_outbox_write()
-            return 0
-        consumer = self._consumers.get(letter.consumer)
-        if consumer is None:
-            raise FailedPrecondition(Reason.INVALID_REQUEST, "there is no such consumer here", field="id")
-        applied = 0
-        while waiting := await self._waiting(self._database, letter.consumer, event):
-            for each, its_event in waiting:
-                applied += await self._replay(consumer, each, its_event, skipped=each.id == skip)
-            async with self._database.transaction(context) as tx:
-                await tx.fetch(_LOCK, **_place(letter.consumer, event))
-                if not await self._waiting(tx, letter.consumer, event):
-                    await tx.fetch(_UNPARK, **_place(letter.consumer, event))
-        return applied
-
-    async def _waiting(self, executor: Executor, consumer: str, event: Event) -> list[tuple[DeadLetter, Event]]:
-        rows = await executor.fetch(_OF_AGGREGATE, consumer=consumer, aggregate_id=event.aggregate_id)
-        letters = [(_letter(row), Event.parse(row["payload"])) for row in rows]
-        mine = [each for each in letters if each[1].key == event.key]
-        return sorted(mine, key=lambda each: each[1].version)
-
-    async def _replay(self, consumer: Consumer, letter: DeadLetter, event: Event, *, skipped: bool) -> int:
-        context, handler = Context.system(consumer.name), consumer.handler
-        try:
-            if isinstance(handler, Remote) and not skipped:
-                await handler.apply(event)
-            async with self._database.transaction(context) as tx:
-                place = _place(consumer.name, event)
-                await tx.fetch(_LOCK, **place)
-                if await tx.fetchrow(_REMOVE, id=letter.id) is None:
-                    return 0  # somebody else was quicker
-                news = await tx.fetchrow(_RECORD, **place, version=event.version, event_id=event.id)
-                if news is None or skipped:
-                    return 0
-                if isinstance(handler, InTransaction):
-                    await handler.apply(tx, event)
-                elif isinstance(handler, InBatch):
-                    await handler.apply(tx, [event])
-        except Exception as error:
-            await self._database.fetch(_FAILED, id=letter.id, error=repr(error)[:2000])
+            if found := await self.find(id):
+                await self._prepare(found, skip=skip)
+            async with command:
+                if command.fresh:
+                    row = await command.fetchrow(_GET, id=id)
+                    if row is None:
+                        raise NotFound(Reason.NOT_FOUND, "there is no such dead letter", field="id")
+                    taken = letter_of(row)
+                    if not await self._take(command, taken, skip=skip):
+                        raise NotFound(Reason.NOT_FOUND, "the dead letter was taken just now", field="id")
+                    command.answer = answer(taken)
+                    done, by = "skipped" if skip else "redriven", command.context.principal.key
+                    log.info("event %s was set aside by %s and is %s by %s", taken.event_id, taken.consumer, done, by)
+        except FailedPrecondition as refusal:
+            await self._note(refusal)
             raise
-        return 1
+
+    async def follow(self, consumer: str, key: Key) -> None:
+        """Apply what still waits of an aggregate, up to a letter that fails: that one keeps what it failed with."""
+        while waiting := await self._waiting(self._database, consumer, key):
+            for each in waiting:
+                try:
+                    await self._replay(each)
+                except Exception as error:
+                    if isinstance(error, FailedPrecondition):
+                        await self._note(error)
+                    log.warning("what %s set aside of %s %s waits on: %s", consumer, *key, described(error))
+                    return
+
+    async def _prepare(self, letter: DeadLetter, *, skip: bool) -> None:
+        """Apply what waits before it; and do its own part that has no place in a transaction."""
+        event = letter.event
+        if event is None or letter.consumer == RELAY:
+            return
+        for each in await self._waiting(self._database, letter.consumer, event.key):
+            if each.id == letter.id:
+                break
+            await self._replay(each)
+        if not skip:
+            await self._call(letter, event)
+
+    async def _replay(self, letter: DeadLetter) -> None:
+        """Apply one in a transaction of its own."""
+        assert letter.event is not None
+        await self._call(letter, letter.event)
+        async with self._database.transaction(Context.system(letter.consumer)) as tx:
+            await self._take(tx, letter, skip=False)
+
+    async def _call(self, letter: DeadLetter, event: Event) -> None:
+        handler = self._consumer(letter).handler
+        if not isinstance(handler, Remote) or await self.find(letter.id) is None:
+            return
+        try:
+            await handler.apply(event)
+        except Exception as error:
+            raise _refused(letter, error) from error
+
+    async def _take(self, tx: Executor, letter: DeadLetter, *, skip: bool) -> bool:
+        """Remove a letter and apply it unless it is to be skipped; False when somebody else was quicker."""
+        event = letter.event
+        if event is None:
+            if not skip:
+                raise _refusal(letter, "it is no event")
+            return await tx.fetchrow(_REMOVE, id=letter.id) is not None
+        place = _place(letter.consumer, event.key)
+        await tx.fetch(_LOCK, **place)
+        if await tx.fetchrow(_REMOVE, id=letter.id) is None:
+            return False
+        if letter.consumer == RELAY:
+            if skip:
+                await tx.fetch(_GIVE_UP_PUBLISHING, event_id=letter.event_id)
+        else:
+            news = await tx.fetchrow(_RECORD, **place, version=event.version, event_id=event.id)
+            if news is not None and not skip:
+                await self._apply(tx, letter, event)
+        if not await self._waiting(tx, letter.consumer, event.key):
+            await tx.fetch(_UNPARK, **place)
+        return True
+
+    async def _apply(self, tx: Executor, letter: DeadLetter, event: Event) -> None:
+        handler = self._consumer(letter).handler
+        try:
+            if isinstance(handler, InTransaction):
+                await handler.apply(tx, event)
+            elif isinstance(handler, InBatch):
+                await handler.apply(tx, [event])
+        except Exception as error:
+            raise _refused(letter, error) from error
+
+    async def _waiting(self, executor: Executor, consumer: str, key: Key) -> list[DeadLetter]:
+        """An aggregate's letters in the order of their events."""
+        rows = await executor.fetch(_OF_AGGREGATE, consumer=consumer, aggregate_id=key[1])
+        by_version: list[tuple[int, DeadLetter]] = []
+        for found in map(letter_of, rows):
+            if (event := found.event) is not None and event.key == key:
+                by_version.append((event.version, found))
+        return [found for _, found in sorted(by_version, key=lambda pair: pair[0])]
+
+    def _consumer(self, letter: DeadLetter) -> Consumer:
+        for each in self._consumers:
+            if each.name == letter.consumer:
+                return each
+        raise _refusal(letter, f"there is no consumer {letter.consumer} here any more")
+
+    async def _note(self, refusal: FailedPrecondition) -> None:
+        """Keep what a handler raised, whose transaction is undone."""
+        if refusal.__cause__ is not None and "dead_letter" in refusal.facts:
+            await self._database.fetch(_FAILED, id=refusal.facts["dead_letter"], error=repr(refusal.__cause__)[:2000])
 
 
-def _letter(row: Row) -> DeadLetter:
+def letter_of(row: Row) -> DeadLetter:
+    """The letter in a row of COLUMNS."""
     return DeadLetter(*row.values())
 
 
-def _place(consumer: str, event: Event) -> dict[str, str]:
-    return {"consumer": consumer, "aggregate": event.aggregate, "aggregate_id": event.aggregate_id}
+def _refused(letter: DeadLetter, error: Exception) -> LumiError:
+    if is_transient(error):
+        return Unavailable(Reason.UNAVAILABLE, "what the event needs is away for the moment")
+    return _refusal(letter, described(error))
+
+
+def _refusal(letter: DeadLetter, error: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        Reason.DEAD_LETTER_REFUSED, "it cannot be applied: mend the cause, or skip it",
+        dead_letter=letter.id, error=error,
+    )  # fmt: skip
+
+
+def _place(consumer: str, key: Key) -> dict[str, str]:
+    return {"consumer": consumer, "aggregate": key[0], "aggregate_id": key[1]}

@@ -104,7 +104,9 @@ class Puller:
 
     async def acknowledge(self, delivery: Delivery) -> None:
         """Its effect is committed: it need not come again."""
-        self._in_hand.pop(delivery.place, None)
+        if self._in_hand.get(delivery.place) is not delivery:
+            return  # its stream was made anew: the place, and so the address, is another event's
+        del self._in_hand[delivery.place]
         await self._session.publish(delivery.reply, b"")
 
     def _check(self) -> None:
@@ -147,7 +149,8 @@ class Puller:
         pull.expected -= 1
         delivery = Delivery(message)
         held = self._in_hand.get(delivery.place)
-        if held is not None:  # it took longer than the server waits; the newest address is good for both
+        # It took longer than the server waits; the newest address is good for both.
+        if held is not None and held.event_id == delivery.event_id:
             held.reply = delivery.reply
             return
         self._in_hand[delivery.place] = delivery

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,8 @@ class RpcServer:
 
         Raises ContractError for a method without access, request id or implementation.
         """
+        # Generated code imports the files of a service's messages, of which the service's own need not be one.
+        import_module(add_to_server.__module__.removesuffix("_grpc"))
         registrar = _Registrar()
         add_to_server(servicer, registrar)
         for service, handlers in registrar.handlers.items():

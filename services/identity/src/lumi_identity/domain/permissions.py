@@ -7,6 +7,8 @@ PERMISSIONS = {
     "coupons.write": "Make and change coupons.",
     "inventory.adjust": "Change what is in stock.",
     "inventory.read": "Read what is in stock, reserved and on hand.",
+    "operations.read": "Read what the services could not do: events that were given up.",
+    "operations.write": "Redrive and skip events that were given up, and publish events again.",
     "orders.cancel": "Cancel anybody's orders.",
     "orders.fulfill": "Fulfil and ship orders, and say that they arrived.",
     "orders.read": "Read anybody's orders.",
