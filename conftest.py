@@ -11,6 +11,7 @@ _OURS = {
     "LUMI_FAULT_SECONDS",
     "LUMI_NATS_BIN",
     "LUMI_POSTGRES_BIN",
+    "LUMI_RACE_ROUNDS",
     "LUMI_SEED",
 }
 

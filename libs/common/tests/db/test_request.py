@@ -13,7 +13,7 @@ from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.db.request import forget_expired
-from lumi_common.errors import Aborted, InvalidArgument
+from lumi_common.errors import Aborted, AlreadyExists, InvalidArgument
 from lumi_common.principal import Principal
 
 _METHOD = "lumi.widgets.WidgetService/MakeWidget"
@@ -111,6 +111,34 @@ async def test_another_principal_never_sees_the_first_answer(database: Database,
     second = await make(database, MakeWidgetRequest(name="two", request_id=id), called_by("bob"))
 
     assert first != second
+
+
+@both_ways
+async def test_an_answer_earned_with_a_permission_is_not_for_the_owner_of_rows(database: Database, make: Any) -> None:
+    id = str(uuid4())
+    staff = called_by("ada")
+    first = await make(database, MakeWidgetRequest(name="one", request_id=id), staff)
+    demoted = Context(method=_METHOD, principal=Principal.user("ada"), owner_only=True)
+
+    with pytest.raises(AlreadyExists):
+        await make(database, MakeWidgetRequest(name="one", request_id=id), demoted)
+
+    assert await make(database, MakeWidgetRequest(name="one", request_id=id), staff) == first
+    assert await count(database, "widgets") == 1
+
+
+async def test_an_answer_that_changed_nothing_is_kept_once(database: Database) -> None:
+    request = MakeWidgetRequest(name="one", request_id=str(uuid4()))
+
+    async def look(id: str) -> Any:
+        async with database.once(request, called_by("ada")) as once:
+            await once.keep(Answer(id=id))
+        return once.answer
+
+    answers = await asyncio.gather(*(look(str(number)) for number in range(10)))
+
+    assert len({answer.id for answer in answers}) == 1
+    assert await count(database, "request_ids") == 1
 
 
 @both_ways

@@ -45,14 +45,28 @@ async def test_a_request_id_belongs_to_one_body(staff: Catalogue, orders: Client
     await orders.ReserveStock(request)
     request.lines[0].quantity = 2
 
-    with pytest.raises(LumiError) as other_lines:
-        await orders.ReserveStock(request)
-    request.order_id = cuid()
-    with pytest.raises(InvalidArgument, match="REQUEST_ID_REUSED"):
-        await orders.ReserveStock(request)
+    for order_id, quantity in ((request.order_id, 2), (cuid(), 2), (cuid(), 9)):
+        request.order_id, request.lines[0].quantity = order_id, quantity
+        with pytest.raises(InvalidArgument, match="REQUEST_ID_REUSED"):
+            await orders.ReserveStock(request)
 
-    assert other_lines.value.reason == "RESERVATION_DIFFERS"
     assert (await staff.stock(variant.id)).quantity_reserved == 1
+
+
+async def test_a_request_that_finds_its_stock_held_has_an_answer_of_its_own_kept(
+    staff: Catalogue, orders: Client
+) -> None:
+    variant = await staff.on_sale(5)
+    request = reserving((variant.id, 1))
+    await orders.ReserveStock(request)
+    again = reserving((variant.id, 1), order_id=request.order_id)
+
+    first, *others = await asyncio.gather(*(orders.ReserveStock(again) for _ in range(5)))
+
+    assert others == [first] * 4
+    again.lines[0].quantity = 2
+    with pytest.raises(InvalidArgument, match="REQUEST_ID_REUSED"):
+        await orders.ReserveStock(again)
 
 
 async def test_a_refusal_names_the_line_and_the_variant(staff: Catalogue, orders: Client) -> None:

@@ -90,10 +90,18 @@ class _Request:
         }
 
     def _hash(self) -> bytes:
-        return hashlib.sha256(self._request.SerializeToString(deterministic=True)).digest()
+        return self._hash_of(self.context.owner_only)
 
-    async def _recall(self) -> bool:
-        """Take the first call's answer, if this id has one; raises when the id came with another body."""
+    def _hash_of(self, owner_only: bool) -> bytes:
+        """Of the body, told apart by whose rows the call may touch; no body begins with the byte of the wider one."""
+        body = self._request.SerializeToString(deterministic=True)
+        return hashlib.sha256(body if owner_only else b"\0" + body).digest()
+
+    async def recall(self) -> bool:
+        """Take the first call's answer, if this id has one; raises when the id came with another body.
+
+        To be asked first by a call that does something before its transaction.
+        """
         if not self._id:
             return False
         return self._take(await self._database.fetchrow(_FIND, **self._key()))
@@ -101,6 +109,8 @@ class _Request:
     def _take(self, row: "Row | None") -> bool:
         if row is None:
             return False
+        if self.context.owner_only and row["request_hash"] == self._hash_of(False):
+            return False  # earned with a permission that the caller has lost: let the call be refused as it is now
         if row["request_hash"] != self._hash():
             raise InvalidArgument(
                 Reason.REQUEST_ID_REUSED, "this request_id was used with another body", field="request_id"
@@ -111,11 +121,11 @@ class _Request:
     async def _settle(self, error: BaseException) -> bool:
         """Whether a failed call is a repeat whose first answer stands."""
         if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name == KEY:
-            if not await self._recall():
+            if not await self.recall():
                 raise Aborted(Reason.UNAVAILABLE, "the first call with this request_id did not finish") from error
             return True
         if isinstance(error, LumiError) and error.code in _OF_THE_STATE:
-            return await self._recall()
+            return await self.recall()
         return False
 
 
@@ -202,6 +212,13 @@ class Once(_Request):
         )
         self.answer = answer
         return row
+
+    async def keep(self, answer: Message) -> None:
+        """Keep the answer of a call that found nothing to change."""
+        if self._id:
+            response = answer.SerializeToString()
+            await self._database.fetchrow(_KEEP, **self._key(), request_hash=self._hash(), response=response)
+        self.answer = answer
 
 
 async def forget_expired(database: "Database") -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Text,
+    and_,
     bindparam,
     cast,
     func,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import insert as insert_once
 
 from lumi_catalogue.domain.reservation import Held, Line, ReservationState, Stock
 from lumi_catalogue.storage.fences import not_fenced, orders_locked
@@ -35,6 +37,9 @@ from lumi_common.errors import Aborted
 from lumi_common.errors import Reason as CommonReason
 
 _r, _i = stock_reservations.c, inventories.c
+
+RequestKey = tuple[str, str, str]
+"""Principal, method and request id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +191,27 @@ _OF_ORDER = Statement(
     .where(_r.order_id == bindparam("order_id", type_=Text))
     .order_by(_r.id)
 )
-_FIRST_ANSWER = Statement(
-    select(common.request_ids.c.request_hash, common.request_ids.c.response).where(
-        common.request_ids.c.principal == bindparam("principal"),
-        common.request_ids.c.method == bindparam("method"),
-        common.request_ids.c.request_id == bindparam("request_id"),
-    )
+_KEPT = ("principal", "method", "request_id", "request_hash", "response")
+_KEEP = Statement(
+    insert_once(common.request_ids)
+    .values(**{name: bindparam(name) for name in _KEPT}, expires_at=func.now() + literal_column("interval '24 hours'"))
+    .on_conflict_do_nothing()
+    .returning(common.request_ids.c.request_id)
 )
+
+
+def _first_answers() -> Statement:
+    ids = common.request_ids.c
+    asked = (
+        func.unnest(*(_each(name) for name in ("principals", "methods", "request_ids")))
+        .table_valued("principal", "method", "request_id")
+        .render_derived(name="asked")
+    )
+    same = and_(*(ids[name] == asked.c[name] for name in ("principal", "method", "request_id")))
+    return Statement(select(*(ids[name] for name in _KEPT)).join_from(asked, common.request_ids, same))
+
+
+_FIRST_ANSWERS = _first_answers()
 
 
 async def lock(
@@ -236,10 +255,26 @@ async def hold(on: Executor, granted: Sequence[Granted], taken: Mapping[str, int
     return {row["order_id"] for row in written}
 
 
-async def first_answer(on: Executor, principal: str, method: str, request_id: str) -> tuple[bytes, bytes] | None:
-    """Hash of the body and serialized answer of the call that first had this request id."""
-    row = await on.fetchrow(_FIRST_ANSWER, principal=principal, method=method, request_id=request_id)
-    return None if row is None else (row["request_hash"], row["response"])
+async def first_answers(on: Executor, keys: Sequence[RequestKey]) -> dict[RequestKey, tuple[bytes, bytes]]:
+    """Hash of the body and serialized answer of the calls that first had these request ids."""
+    principals, methods, ids = (list(each) for each in zip(*keys, strict=True))
+    rows = await on.fetch(_FIRST_ANSWERS, principals=principals, methods=methods, request_ids=ids)
+    return {
+        (row["principal"], row["method"], row["request_id"]): (row["request_hash"], row["response"]) for row in rows
+    }
+
+
+async def keep(on: Executor, granted: Granted) -> bool:
+    """Keep the answer of a request that found its stock reserved; False when its id has one."""
+    row = await on.fetchrow(
+        _KEEP,
+        principal=granted.principal,
+        method=granted.method,
+        request_id=granted.request_id,
+        request_hash=granted.request_hash,
+        response=granted.response,
+    )
+    return row is not None
 
 
 async def of_order(on: Executor, order_id: str) -> list[Held]:

@@ -19,7 +19,7 @@ from lumi_catalogue.domain.reservation import (
     closed,
 )
 from lumi_catalogue.storage import reservations
-from lumi_catalogue.storage.reservations import Granted
+from lumi_catalogue.storage.reservations import Granted, RequestKey
 from lumi_common.clock import Clock
 from lumi_common.context import Context
 from lumi_common.db.database import Database
@@ -49,6 +49,11 @@ class Asked:
     context: Context
     request_id: str = ""
     request_hash: bytes = b""
+
+    @property
+    def key(self) -> RequestKey:
+        """What its answer is kept under."""
+        return self.context.principal.key, self.context.method, self.request_id
 
 
 @dataclass(eq=False, slots=True)
@@ -168,19 +173,39 @@ class Reservations(Generic[A]):
                 for each in granted:
                     if each.order_id not in written:
                         raise closed(each.order_id, ReservationState.RELEASED)
-        return [
-            await self._repeated(asked, outcome) if isinstance(outcome, Reservation) else outcome
-            for asked, outcome in zip(batch, outcomes, strict=True)
-        ]
+        return await self._with_first_answers(batch, outcomes)
 
-    async def _repeated(self, asked: Asked, reservation: Reservation) -> A | BaseException:
-        """The first answer where this request id had one, else what is held at today's prices."""
-        first = None
-        if asked.request_id:
-            key = asked.context.principal.key, asked.context.method, asked.request_id
-            first = await reservations.first_answer(self._db, *key)
+    async def _with_first_answers(
+        self, batch: Sequence[Asked], outcomes: Sequence[A | BaseException | Reservation]
+    ) -> list[A | BaseException]:
+        """The outcomes, where those that reserved nothing are held against what their request ids were answered."""
+        others = [
+            asked.key
+            for asked, outcome in zip(batch, outcomes, strict=True)
+            if asked.request_id and isinstance(outcome, Reservation | LumiError)
+        ]
+        first = await reservations.first_answers(self._db, others) if others else {}
+        answers: list[A | BaseException] = []
+        for asked, outcome in zip(batch, outcomes, strict=True):
+            kept = first.get(asked.key)
+            if isinstance(outcome, Reservation):
+                answers.append(await self._repeated(asked, outcome, kept))
+            elif isinstance(outcome, LumiError) and kept is not None and kept[0] != asked.request_hash:
+                answers.append(_request_id_reused())
+            else:
+                answers.append(outcome)
+        return answers
+
+    async def _repeated(
+        self, asked: Asked, reservation: Reservation, first: tuple[bytes, bytes] | None
+    ) -> A | BaseException:
+        """The first answer where this request id had one, else what is held at today's prices, which is kept."""
         if first is None:
-            return self._encode(reservation)
+            answer = self._encode(reservation)
+            granted = _granted(asked, answer.SerializeToString())
+            if not asked.request_id or await reservations.keep(self._db, granted):
+                return answer
+            first = (await reservations.first_answers(self._db, [asked.key]))[asked.key]
         request_hash, response = first
         return self._decode(response) if request_hash == asked.request_hash else _request_id_reused()
 

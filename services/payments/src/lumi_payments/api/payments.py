@@ -51,7 +51,9 @@ class PaymentService(PaymentServiceServicer):
             if there is None:
                 raise
             there.expect_same(provider, amount, currency)
-            return convert.payment_to_proto(there)
+            async with self._db.once(request, context) as once:
+                await once.keep(convert.payment_to_proto(there))
+            return once.answer
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.Payment:
         return convert.payment_to_proto(await self._payments.get(request.id, owner=context.owner))

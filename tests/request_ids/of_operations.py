@@ -1,0 +1,94 @@
+"""Scenes of the OperationsService that every service has."""
+
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+from lumi.common.v1 import operations_pb2 as pb
+from lumi.common.v1.event_pb2 import Event
+
+from lumi_common.cuid import cuid
+from lumi_common.events.outbox import RELAY
+from tests.kit.shop import SERVICES
+from tests.request_ids.callers import Caller
+from tests.request_ids.scenes import Play, Scene, scene
+from tests.request_ids.world import World
+
+
+def event() -> Event:
+    return Event(id=str(uuid4()), type="thing.changed", aggregate="Thing", aggregate_id=cuid(), version=1)
+
+
+async def letter(world: World, context: str) -> str:
+    """The id of a letter that the relay left."""
+    id, poison = cuid(), event()
+    await world.books.execute(
+        f"insert into {context}.dead_letters (id, consumer, event_id, subject, payload, error, attempts) "
+        "values ($1, $2, $3, 'lumi.thing.changed', $4, 'too large', 1)",
+        id, RELAY, poison.id, poison.SerializeToString(),
+    )  # fmt: skip
+    return id
+
+
+async def published(world: World, context: str) -> str:
+    """The id of an aggregate with an event that went out an hour ago."""
+    aggregate_id = cuid()
+    await world.books.execute(
+        f"insert into {context}.outbox_events (aggregate, aggregate_id, version, type, records, headers, published_at) "
+        "values ('Thing', $1, 1, 'thing.changed', '[]', '{}', now() - interval '1 hour')",
+        aggregate_id,
+    )
+    return aggregate_id
+
+
+def gone(world: World, context: str, id: str) -> Callable[[], Awaitable[int]]:
+    async def happened() -> int:
+        found = await world.books.fetchval(f"select count(*) from {context}.dead_letters where id = $1", id)
+        return 1 - int(found)
+
+    return happened
+
+
+def out_again(world: World, context: str, aggregate_id: str) -> Callable[[], Awaitable[int]]:
+    async def happened() -> int:
+        again = "published_at is null or published_at > now() - interval '30 minutes'"
+        return int(
+            await world.books.fetchval(
+                f"select count(*) from {context}.outbox_events where aggregate_id = $1 and ({again})", aggregate_id
+            )
+        )
+
+    return happened
+
+
+def redriving(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        first, second = await letter(world, context), await letter(world, context)
+        asked = pb.RedriveDeadLetterRequest
+        return Scene(asked(id=first), (asked(id=second),), gone(world, context, first))
+
+    return play
+
+
+def skipping(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        first, second = await letter(world, context), await letter(world, context)
+        asked = pb.SkipDeadLetterRequest
+        return Scene(asked(id=first), (asked(id=second),), gone(world, context, first))
+
+    return play
+
+
+def republishing(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        first, second = await published(world, context), await published(world, context)
+        asked = pb.RepublishEventsRequest
+        others = asked(aggregate_id=second), asked(aggregate_id=first, limit=5), asked(aggregate_id=first, start_seq=1)
+        return Scene(asked(aggregate_id=first), others, out_again(world, context, first))
+
+    return play
+
+
+for _context in SERVICES:
+    scene(f"{_context}.v1.OperationsService.RedriveDeadLetter")(redriving(_context))
+    scene(f"{_context}.v1.OperationsService.SkipDeadLetter")(skipping(_context))
+    scene(f"{_context}.v1.OperationsService.RepublishEvents")(republishing(_context))
