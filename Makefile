@@ -10,11 +10,11 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reconcile test check up down status logs clean generate bench lock \
+.PHONY: help setup demo reconcile check-invariants test check up down status logs clean generate bench mutants lock \
   check-format check-types check-imports check-protos check-generated check-schema check-domain
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
 	@$(PYTHON) deploy/local/setup_checkout.py
@@ -25,6 +25,9 @@ demo: setup ## play a real grocer's year through the gateway and reconcile it to
 
 reconcile: setup ## hold the running stack's books against the real year again
 	@$(VENV)/python -m lumi_demo reconcile
+
+check-invariants: setup ## hold the running stack's books against everything that must always be true
+	@$(VENV)/python -m lumi_invariants
 
 test: check ## everything that must pass before a change lands
 	@$(PYTHON) deploy/local/setup_browser.py
@@ -81,6 +84,9 @@ generate: setup ## everything generated: protobuf Python, errors, the client, Op
 
 bench: setup ## what a call costs against the bare programs beneath it; fails below budget
 	@$(VENV)/python -m lumi_bench
+
+mutants: setup ## plant bugs in a copy of the sources, one at a time: the tests must catch each
+	@$(VENV)/python -m lumi_mutants
 
 lock: setup ## resolve requirements/*.in again into hashed locks
 	@cd requirements && for name in base dev draw; do \

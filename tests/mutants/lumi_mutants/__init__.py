@@ -1,0 +1,1 @@
+"""Planted bugs: each is put into a copy of the sources, where the tests that it names must fail."""
