@@ -3,12 +3,15 @@
 import asyncio
 from decimal import Decimal
 
+import asyncpg
+
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_local.postgres import PostgresServer
 from lumi_orders.domain.cart import CartStatus
 from lumi_orders.domain.order import OrderStatus
-from lumi_orders.storage.carts import Carts
+from lumi_orders.storage.carts import PUT_ITEM, Carts, saving_item
 from lumi_orders.storage.checkouts import Checkouts
 from lumi_orders.storage.orders import Orders, moving
 from lumi_orders.storage.placing import FINISH, PLACE, SETTLE, placing
@@ -26,6 +29,7 @@ from services.orders.tests.storage.model import (
     step_of,
     told,
 )  # fmt: skip
+from tests.kit.waiting import until
 
 KEEP = {"method": "m", "request_hash": b"hash", "response": b"answer"}
 
@@ -68,6 +72,50 @@ async def test_a_cart_is_placed_once_at_a_time(db: Database, context: Context) -
 
     assert sum(each.started for each in tries) == 1
     assert (await Carts(db).get(cart.id, owner=None)).placing is not None
+
+
+async def waits(server: PostgresServer) -> None:
+    """Return once somebody waits for a lock."""
+    waiting = """
+        select exists(select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')
+    """
+    observer = await asyncpg.connect(server.dsn_superuser)
+    await until(lambda: observer.fetchval(waiting), "somebody waits for a lock")
+    await observer.close()
+
+
+async def test_a_cart_that_becomes_an_order_meanwhile_begins_nothing(
+    server: PostgresServer, db: Database, context: Context
+) -> None:
+    """Its placing is over between the look at the cart, which finds it ACTIVE, and the row of a new placing."""
+    cart, order_id = await new_cart(db, context, (an_offer(), 1)), cuid()
+    await start(db, context, cart, order_id)
+
+    async with db.transaction(context) as placed:
+        assert await placed.fetchrow(PLACE, **placing(an_order(cart, order_id), cart, "user:ada"))
+        assert await placed.fetchrow(FINISH, **UNASKED, order_id=order_id)
+        late = asyncio.create_task(start(db, context, cart, cuid()))
+        await waits(server)
+
+    assert not (await late).started
+    assert (await late).cart.status is CartStatus.CHECKED_OUT
+
+
+async def test_a_cart_that_is_edited_meanwhile_is_frozen_as_it_is_then(
+    server: PostgresServer, db: Database, context: Context
+) -> None:
+    cart = await new_cart(db, context, (an_offer(), 1))
+    cart.change(NOW)
+    item = cart.add(an_offer(), 2)
+
+    async with db.transaction(context) as edited:
+        values = saving_item(cart, item)
+        assert await edited.fetchrow(PUT_ITEM, **UNASKED, action="cart.item_added", **values)
+        late = asyncio.create_task(start(db, context, cart, cuid()))
+        await waits(server)
+
+    assert (await late).started
+    assert ((await late).cart.version, (await late).cart.items) == (cart.version, cart.items)
 
 
 async def test_one_request_id_places_one_cart_at_a_time(db: Database, context: Context) -> None:

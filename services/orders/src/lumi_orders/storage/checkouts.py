@@ -35,6 +35,9 @@ from lumi_orders.storage.tables import (
     orders,
 )
 
+# How often the beginning of a placing looks again because the cart has changed under its eyes.
+LOOKS = 5
+
 _order_id = bindparam("order_id", type_=Text)
 _later = func.now() + bindparam("lease", type_=Interval)
 _now = bindparam("now", type_=timestamp)
@@ -55,6 +58,15 @@ def _start() -> Statement:
     )
     mine = owned(carts.c.user_id, carts.c.session_id)
     cart = cart_with_items.where(carts.c.id == bindparam("cart_id", type_=Text), mine).cte("cart")
+    # The look may be older than the row is by now: the cart is held as it is, and begins nothing if it is another.
+    held = (
+        select(carts.c.id, carts.c.version)
+        .where(carts.c.id == bindparam("cart_id", type_=Text), carts.c.status == literal_column("'ACTIVE'"), mine)
+        .with_for_update(key_share=True)
+        .cte("held")
+    )
+    as_seen = select(held.c.id).where(held.c.version == cart.c.version).exists()
+    active = cart.c.status == literal_column("'ACTIVE'")
     expected = bindparam("expected", type_=Integer)
     ready = select(
         bindparam("id", type_=Text),
@@ -68,7 +80,8 @@ def _start() -> Statement:
         func.nullif(request_id, literal_column("''")),
         bindparam("request_hash", type_=LargeBinary),
     ).where(
-        cart.c.status == literal_column("'ACTIVE'"),
+        active,
+        as_seen,
         func.json_array_length(cart.c["items"]) > 0,
         or_(expected.is_(None), cart.c.version == expected),
         or_(bindparam("has_address", type_=Boolean), cart.c.shipping_address.is_not(None)),
@@ -78,7 +91,14 @@ def _start() -> Statement:
     origin = ["coupon_code", "provider", "principal", "request_id", "request_hash"]
     new = upsert(checkouts).from_select([*names, *origin], ready).on_conflict_do_nothing()
     started = new.returning(checkouts.c.id).cte("started")
-    return Statement(select(cart, select(started.c.id).exists().label("started"), repeated.label("repeated")))
+    return Statement(
+        select(
+            cart,
+            select(started.c.id).exists().label("started"),
+            repeated.label("repeated"),
+            and_(active, ~as_seen).label("changed"),
+        )
+    )
 
 
 _START = _start()
@@ -224,21 +244,24 @@ class Checkouts:
 
         Nothing begins unless the cart may be placed, and while another placing of it, or under this request id, is on.
         """
-        row = await self._on.fetchrow(
-            _START,
-            id=cuid(),
-            order_id=order_id,
-            cart_id=cart_id,
-            owner=owner,
-            expected=expected,
-            has_address=has_address,
-            provider=provider,
-            principal=origin.principal,
-            method=method,
-            request_id=origin.request_id,
-            request_hash=origin.request_hash,
-            lease=lease,
-        )
+        for _ in range(LOOKS):
+            row = await self._on.fetchrow(
+                _START,
+                id=cuid(),
+                order_id=order_id,
+                cart_id=cart_id,
+                owner=owner,
+                expected=expected,
+                has_address=has_address,
+                provider=provider,
+                principal=origin.principal,
+                method=method,
+                request_id=origin.request_id,
+                request_hash=origin.request_hash,
+                lease=lease,
+            )
+            if row is None or not row["changed"]:
+                break
         return None if row is None else Started(cart_of(row), row["started"], row["repeated"])
 
     async def find_rival(self, cart_id: str, origin: Origin) -> tuple[str, Origin] | None:
