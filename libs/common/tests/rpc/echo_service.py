@@ -24,6 +24,9 @@ async def compose(runtime: Runtime[Settings]) -> None:
         print(f"run {runs}", file=sys.stderr)
         if runs == 1:
             raise RuntimeError("stumbled")
+        await asyncio.sleep(60)
+
+    async def steady() -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -44,6 +47,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.use_keys(keys)
     runtime.serve(stubs.add_EchoServiceServicer_to_server, EchoService())
     runtime.background("stumbling", stumbling)
+    runtime.background("steady", steady)
     runtime.background("deaf", deaf)
     runtime.every(0.1, "ticking", tick)
 
