@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv/bin
 SOURCES := $(wildcard libs/*/src services/*/src deploy/*/src clients/*/src tests/*/lumi_*)
 DOMAIN_TESTS := $(wildcard libs/*/tests/unit services/*/tests/domain tests/contract)
-ALL_TESTS := $(wildcard libs/*/tests services/*/tests deploy/*/tests clients/*/tests tests)
+# The slow ones first, so that no worker is left with one of them alone at the end.
+ALL_TESTS := $(wildcard tests deploy/*/tests clients/*/tests services/*/tests libs/*/tests)
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links
 
@@ -31,7 +32,7 @@ check-invariants: setup ## hold the running stack's books against everything tha
 
 test: check ## everything that must pass before a change lands
 	@$(PYTHON) deploy/local/setup_browser.py
-	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ALL_TESTS)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ALL_TESTS)
 
 check: setup ## lint, format, types, import contracts, protos and domain tests, in under a minute
 	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-generated check-schema \

@@ -25,7 +25,7 @@ SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    "max_connections": "200",
+    "max_connections": "400",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "timezone": "UTC",
