@@ -1,6 +1,5 @@
 """Two databases: one as the migrations make it, one as the description says it is to be."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ def described() -> dict[str, Described]:
 @pytest.fixture(scope="session")
 def migrated() -> Iterator[PostgresServer]:
     """A database of these tests' own, every schema at head."""
-    with testing.postgres(f"schema_{_worker()}") as server:
+    with testing.postgres("schema") as server:
         migrate(server)
         yield server
 
@@ -41,14 +40,10 @@ async def live(migrated: PostgresServer) -> AsyncIterator[Any]:
 @pytest.fixture(scope="session")
 async def wanted(described: dict[str, Described]) -> AsyncIterator[Any]:
     """A connection to a database made of the description."""
-    with testing.postgres(f"described_{_worker()}") as server:
+    with testing.postgres("described") as server:
         connection = await asyncpg.connect(server.dsn_superuser)
         for schema in described.values():
             await connection.execute(f"drop schema {schema.name} cascade; create schema {schema.name}")
             await connection.execute(";".join(ddl(schema)))
         yield connection
         await connection.close()
-
-
-def _worker() -> str:
-    return os.environ.get("PYTEST_XDIST_WORKER", "main")

@@ -1,5 +1,4 @@
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -19,8 +18,7 @@ def own_nats() -> Iterator[NatsServer]:
 @pytest.fixture(scope="session")
 async def traced(own_nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TracedShop]:
     """On a database of its own: relays and consumers of another shop on the same would do the work instead."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    with testing.postgres(f"lumi_telemetry_{worker}") as postgres:
+    with testing.postgres("telemetry") as postgres:
         await asyncio.to_thread(migrate, postgres)
         async with open_traced_shop(postgres, own_nats, tmp_path_factory.mktemp("certificates")) as shop:
             yield shop

@@ -1,4 +1,3 @@
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from lumi_local.postgres import PostgresServer
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    with testing.postgres(f"lumi_identity_{worker}") as server:
+    with testing.postgres("identity") as server:
         migrate.upgrade(server.dsn_superuser, metadata, Path(__file__).parents[1] / "migrations")
         yield server
 

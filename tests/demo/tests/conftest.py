@@ -1,6 +1,5 @@
 import asyncio
 import importlib
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def table() -> dict[int | None, Figures]:
 @pytest.fixture(scope="session")
 def dsn_of_300(plan_of_300: Plan) -> Iterator[str]:
     """A database of all schemas in which the first 300 baskets stand as bought."""
-    with testing.postgres(f"lumi_demo_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}") as server:
+    with testing.postgres("demo") as server:
         for service in SERVICES:
             metadata = importlib.import_module(f"lumi_{service}.storage.tables").metadata
             package = importlib.import_module(f"lumi_{service}")

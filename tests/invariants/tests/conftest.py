@@ -1,7 +1,6 @@
 """Sound books: what a day in the shop leaves in a database of these tests' own, at rest."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -24,8 +23,7 @@ from tests.kit.shop import PASSWORD, Shop, migrate, open_shop
 @pytest.fixture(scope="session")
 async def day() -> AsyncIterator[tuple[str, list[Finding]]]:
     """The address of the books after a day, with the shop closed; and what the checker found of them before it was."""
-    name = f"lumi_invariants_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    with testing.postgres(name) as server, testing.nats() as nats, testing.temporary_folder("shop") as folder:
+    with testing.postgres("invariants") as server, testing.nats() as nats, testing.temporary_folder("shop") as folder:
         await asyncio.to_thread(migrate, server)
         async with open_shop(server, nats, folder) as shop:
             await _spend_a_day(shop)

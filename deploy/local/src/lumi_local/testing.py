@@ -52,14 +52,14 @@ class LocalStack:
 
 
 @contextmanager
-def postgres(database: str | None = None) -> Iterator[PostgresServer]:
-    """A PostgreSQL server with a bootstrapped database of this xdist worker's own (or the one named).
+def postgres(purpose: str = "tests") -> Iterator[PostgresServer]:
+    """A PostgreSQL server with a bootstrapped database of this xdist worker's own, one for each purpose.
 
     Roles and passwords are the same in every database of the session; the first to ask waits about two seconds.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     with shared("postgres") as (folder, state):
-        server = PostgresServer(state["port"], state["passwords"], database or f"lumi_{worker}")
+        server = PostgresServer(state["port"], state["passwords"], f"lumi_{purpose}_{worker}")
         with locked(folder / "door"):  # roles belong to the whole server
             _cluster(folder).bootstrap(server)
         yield server

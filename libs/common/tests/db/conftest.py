@@ -14,7 +14,7 @@ from lumi_local.postgres import PostgresServer
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    with testing.postgres("lumi_widgets") as server:
+    with testing.postgres("widgets") as server:
         yield server
 
 

@@ -10,7 +10,7 @@ from lumi_local.postgres import PostgresServer
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    with testing.postgres("lumi_events") as server:
+    with testing.postgres("events") as server:
         yield server
 
 

@@ -28,7 +28,7 @@ CATALOGUE = """
 
 
 def test_up_down_up_leaves_the_same_schema() -> None:
-    with testing.postgres("lumi_identity_migrations") as server:
+    with testing.postgres("identity_migrations") as server:
         dsn = server.dsn_superuser
 
         async def catalogue() -> list[Any]:

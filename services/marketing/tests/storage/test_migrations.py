@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[2] / "migrations"
 
 
 def test_up_down_up_leaves_the_schema_that_the_tables_say() -> None:
-    with testing.postgres("lumi_marketing_migrations") as server:
+    with testing.postgres("marketing_migrations") as server:
         dsn = server.dsn_superuser
         migrate.upgrade(dsn, metadata, FOLDER)
         migrate.downgrade(dsn, metadata, FOLDER)

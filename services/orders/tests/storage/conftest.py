@@ -1,4 +1,3 @@
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from lumi_orders.storage.tables import metadata
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
     # A database of its own: the shop that other tests share has a sweeper, which would take up what is left here.
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    with testing.postgres(f"lumi_orders_storage_{worker}") as server:
+    with testing.postgres("orders_storage") as server:
         migrate.upgrade(server.dsn_superuser, metadata, Path(__file__).parents[2] / "migrations")
         yield server
 

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[2] / "migrations"
 
 
 def test_up_down_up_leaves_the_schema_that_the_tables_say() -> None:
-    with testing.postgres("lumi_orders_migrations") as server:
+    with testing.postgres("orders_migrations") as server:
         dsn = server.dsn_superuser
         migrate.upgrade(dsn, metadata, FOLDER)
         migrate.downgrade(dsn, metadata, FOLDER)
@@ -38,7 +38,7 @@ INSIDE = """
 
 
 async def test_orders_of_the_release_before_pass_and_keep_coming() -> None:
-    with testing.postgres("lumi_orders_releases") as server:
+    with testing.postgres("orders_releases") as server:
         dsn = server.dsn_superuser
         await asyncio.to_thread(migrate.upgrade, dsn, metadata, FOLDER, "20261122_1600")
         connection = await asyncpg.connect(dsn)
