@@ -24,13 +24,15 @@ class Context:
 
     `method` is the full name (`lumi.orders.v1.OrderService/CancelOrder`, or the job's name); `actor` is the end
     user, forwarded where a peer calls on their behalf; `deadline` is on the loop's clock, in seconds;
-    `owner_only` says that the caller lacks the method's permission and may act on rows of their own only; `span` is
-    there only while the call is sampled, and has what is done for it below it.
+    `owner_only` says that the caller lacks the method's permission and may act on rows of their own only, and
+    `by_permission` that they hold it where an owner could do without; `span` is there only while the call is sampled,
+    and has what is done for it below it.
     """
 
     __slots__ = (
         "_actor",
         "_headers",
+        "by_permission",
         "deadline",
         "ip",
         "method",
@@ -52,6 +54,7 @@ class Context:
         traceparent: str = "",
         deadline: float = float("inf"),
         owner_only: bool = False,
+        by_permission: bool = False,
         span: "Span | None" = None,
     ) -> None:
         self.method = method
@@ -62,6 +65,7 @@ class Context:
         self.traceparent = traceparent
         self.deadline = deadline
         self.owner_only = owner_only
+        self.by_permission = by_permission
         self.span = span
         self._headers: str | None = None
 

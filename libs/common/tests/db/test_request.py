@@ -1,6 +1,7 @@
 """One request id: one effect, one answer."""
 
 import asyncio
+import hashlib
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -116,7 +117,7 @@ async def test_another_principal_never_sees_the_first_answer(database: Database,
 @both_ways
 async def test_an_answer_earned_with_a_permission_is_not_for_the_owner_of_rows(database: Database, make: Any) -> None:
     id = str(uuid4())
-    staff = called_by("ada")
+    staff = Context(method=_METHOD, principal=Principal.user("ada"), by_permission=True)
     first = await make(database, MakeWidgetRequest(name="one", request_id=id), staff)
     demoted = Context(method=_METHOD, principal=Principal.user("ada"), owner_only=True)
 
@@ -125,6 +126,25 @@ async def test_an_answer_earned_with_a_permission_is_not_for_the_owner_of_rows(d
 
     assert await make(database, MakeWidgetRequest(name="one", request_id=id), staff) == first
     assert await count(database, "widgets") == 1
+
+
+@both_ways
+async def test_a_record_of_the_release_before_answers_whoever_it_was_made_for(database: Database, make: Any) -> None:
+    request = MakeWidgetRequest(name="one", request_id=str(uuid4()))
+    service = Context(method=_METHOD, principal=Principal.service("orders"))
+    kept, body = Answer(id="first"), request.SerializeToString(deterministic=True)
+    await database.pool.fetch(
+        "insert into request_ids (principal, method, request_id, request_hash, response, expires_at)"
+        " values ($1, $2, $3, $4, $5, now() + interval '1 hour')",
+        service.principal.key,
+        _METHOD,
+        request.request_id,
+        hashlib.sha256(body).digest(),
+        kept.SerializeToString(),
+    )
+
+    assert await make(database, request, service) == kept
+    assert await count(database, "widgets") == 0
 
 
 async def test_an_answer_that_changed_nothing_is_kept_once(database: Database) -> None:

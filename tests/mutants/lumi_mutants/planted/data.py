@@ -28,8 +28,8 @@ REQUESTS = (
     Mutation(
         "answer-before-access",
         f"{_COMMON}/db/request.py",
-        '        if self.context.owner_only and row["request_hash"] == self._hash_of(False):',
-        '        if self.context.owner_only and row["request_hash"] == self._hash_of(False):\n'
+        '        if self.context.owner_only and row["request_hash"] == _hash(self._request, by_permission=True):',
+        '        if self.context.owner_only and row["request_hash"] == _hash(self._request, by_permission=True):\n'
         '            self.answer = _answer_type(self.context.method).FromString(row["response"])\n'
         "            return True",
         (f"{_COMMON_TESTS}/db/test_request.py::test_an_answer_earned_with_a_permission_is_not_for_the_owner_of_rows",),

@@ -73,6 +73,17 @@ _FORGET = Statement(delete(_request_ids).where(_request_ids.c.expires_at < func.
 _OF_THE_STATE = ("NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "ABORTED")
 
 
+def request_hash(request: Message, context: Context) -> bytes:
+    """What tells a call's body from another's that came under the same request id."""
+    return _hash(request, by_permission=context.by_permission)
+
+
+def _hash(request: Message, *, by_permission: bool) -> bytes:
+    # A permission is told apart by a byte that no body begins with: who loses it does not get what it earned.
+    body = request.SerializeToString(deterministic=True)
+    return hashlib.sha256(b"\0" + body if by_permission else body).digest()
+
+
 class _Request:
     """What a command and a single recorded statement share: the key, the hash and the looking up."""
 
@@ -90,12 +101,7 @@ class _Request:
         }
 
     def _hash(self) -> bytes:
-        return self._hash_of(self.context.owner_only)
-
-    def _hash_of(self, owner_only: bool) -> bytes:
-        """Of the body, told apart by whose rows the call may touch; no body begins with the byte of the wider one."""
-        body = self._request.SerializeToString(deterministic=True)
-        return hashlib.sha256(body if owner_only else b"\0" + body).digest()
+        return request_hash(self._request, self.context)
 
     async def recall(self) -> bool:
         """Take the first call's answer, if this id has one; raises when the id came with another body.
@@ -109,7 +115,7 @@ class _Request:
     def _take(self, row: "Row | None") -> bool:
         if row is None:
             return False
-        if self.context.owner_only and row["request_hash"] == self._hash_of(False):
+        if self.context.owner_only and row["request_hash"] == _hash(self._request, by_permission=True):
             return False  # earned with a permission that the caller has lost: let the call be refused as it is now
         if row["request_hash"] != self._hash():
             raise InvalidArgument(

@@ -64,6 +64,7 @@ class TokenCaller:
     def authorize(self, policy: MethodPolicy, context: Context) -> None:
         """Hold the principal against the method's access."""
         context.owner_only = policy.admit(context.principal, time.time())
+        context.by_permission = policy.owner and not context.owner_only
 
     def decides_sampling(self, metadata: Metadata) -> bool:
         """The gateway does; a client's own traceparent is only the trace to be in."""

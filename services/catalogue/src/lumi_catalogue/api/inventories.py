@@ -1,7 +1,5 @@
 """InventoryService: how many there are, and who holds some back for an order."""
 
-import hashlib
-
 from lumi.catalogue.v1.inventory_pb2 import (
     AdjustInventoryRequest,
     CommitReservationRequest,
@@ -21,6 +19,7 @@ from lumi_catalogue.storage import endings, inventories, reservations
 from lumi_catalogue.workflows.reservation import Asked, Reservations
 from lumi_common.context import Context
 from lumi_common.db.database import Database
+from lumi_common.db.request import request_hash
 
 
 class InventoryService(InventoryServiceServicer):
@@ -58,7 +57,7 @@ class InventoryService(InventoryServiceServicer):
                 lines=[Line(line.product_variant_id, line.quantity) for line in request.lines],
                 context=context,
                 request_id=request.request_id,
-                request_hash=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
+                request_hash=request_hash(request, context),
             )
         )
 

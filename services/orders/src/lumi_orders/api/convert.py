@@ -1,6 +1,5 @@
 """Carts, quotes and orders between protobuf and the domain."""
 
-import hashlib
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ from lumi.orders.v1 import cart_pb2, order_pb2
 from lumi.payments.v1 import payment_pb2
 
 from lumi_common.context import Context
+from lumi_common.db.request import request_hash
 from lumi_common.errors import InvalidArgument, Reason
 from lumi_common.rpc.convert import money_to_proto, time_to_proto
 from lumi_orders.clients.wire import address_from_proto, address_to_proto, plain, struct
@@ -193,8 +193,6 @@ def placed_to_proto(placed: Placed) -> order_pb2.PlaceOrderResponse:
 
 
 def wanted_from_proto(request: order_pb2.PlaceOrderRequest, context: Context) -> Wanted:
-    # The hash has to be the one that `Database.once` compares with, which this call may find later.
-    body = request.SerializeToString(deterministic=True)
     return Wanted(
         cart_id=request.cart_id,
         owner=context.principal.id,
@@ -203,5 +201,5 @@ def wanted_from_proto(request: order_pb2.PlaceOrderRequest, context: Context) ->
         billing_address_id=request.billing_address_id,
         metadata=plain(request.metadata) if request.HasField("metadata") else None,
         cart_etag=request.cart_etag,
-        origin=Origin(context.principal.key, request.request_id, hashlib.sha256(body).digest()),
+        origin=Origin(context.principal.key, request.request_id, request_hash(request, context)),
     )
