@@ -12,6 +12,7 @@ from tests.contract.walk import Contract
 INTERNAL = {
     "ResolveAddress", "ResolveVariants", "ReserveStock", "CommitReservation", "ReleaseReservation",
     "BatchGetOrderStates", "CreatePayment", "EvaluateDiscount", "RedeemCoupon", "ReleaseCoupon",
+    "FenceReference", "UnfenceReference", "ResolveReference",
 }  # fmt: skip
 CONTEXTS = {"identity", "catalogue", "orders", "payments", "marketing"}
 

@@ -14,6 +14,7 @@ from google.type import money_pb2
 from lumi.catalogue.v1 import category_pb2, inventory_pb2, product_pb2, transfer_pb2, variant_pb2
 from lumi.common.v1 import address_pb2 as common_address_pb2
 from lumi.common.v1 import operations_pb2 as common_operations_pb2
+from lumi.common.v1 import references_pb2 as common_references_pb2
 from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, user_pb2
 from lumi.marketing.v1 import coupon_pb2
 from lumi.orders.v1 import cart_pb2, order_pb2
@@ -424,7 +425,9 @@ class AuthService(Service):
 
 
 class IdentityOperationsService(Service):
-    """For whoever operates the service identity: its events that were given up, and its stream that was lost."""
+    """For whoever operates the service identity: its events that were given up, its stream that was lost, and whether
+    its data is right.
+    """
 
     _LIST_DEAD_LETTERS = Method(
         "/lumi.identity.v1.OperationsService/ListDeadLetters",
@@ -509,6 +512,42 @@ class IdentityOperationsService(Service):
         )
         return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
 
+    _CHECK_INVARIANTS = Method(
+        "/lumi.identity.v1.OperationsService/CheckInvariants",
+        common_operations_pb2.CheckInvariantsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=60.0,
+    )
+
+    async def check_invariants(self, *, timeout: float | None = None) -> common_operations_pb2.CheckInvariantsResponse:
+        """Whether what must be true of this service's data is, as far as its own schema can tell: one look, in one
+        snapshot, that changes nothing.
+
+        What only several schemas together can tell is not among it.
+        """
+        request = common_operations_pb2.CheckInvariantsRequest()
+        return await self._caller.call(self._CHECK_INVARIANTS, request, timeout)
+
+    _GET_INTEGRITY_REPORT = Method(
+        "/lumi.identity.v1.OperationsService/GetIntegrityReport",
+        common_references_pb2.GetIntegrityReportResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=30.0,
+    )
+
+    async def get_integrity_report(
+        self, *, limit: int | None = None, start_id: str | None = None, timeout: float | None = None
+    ) -> common_references_pb2.GetIntegrityReportResponse:
+        """How this service's references to rows of others stand: ids that their owners have no row of, and ids that
+        are marked gone here and still named.
+
+        Asks the owners. UNAVAILABLE when one of them is away.
+        """
+        request = common_references_pb2.GetIntegrityReportRequest(limit=limit, start_id=start_id)
+        return await self._caller.call(self._GET_INTEGRITY_REPORT, request, timeout)
+
 
 class UserService(Service):
     """Accounts as their owners and staff see them."""
@@ -535,13 +574,72 @@ class UserService(Service):
         takes_request_id=False,
     )
 
-    async def get_user(self, *, id: str, timeout: float | None = None) -> user_pb2.User:
-        """One account.
+    async def get_user(
+        self, *, id: str, include_deleted: bool | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """One account; one that has been deleted only where `include_deleted` asks for it.
 
         NOT_FOUND when there is none.
         """
-        request = user_pb2.GetUserRequest(id=id)
+        request = user_pb2.GetUserRequest(id=id, include_deleted=include_deleted)
         return await self._caller.call(self._GET_USER, request, timeout)
+
+    _DELETE_USER = Method(
+        "/lumi.identity.v1.UserService/DeleteUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Deletes an account: it is hidden as if it were not there, and all its sessions are ended.
+
+        It can be brought back for 30 days (or as long as the deployment says), and its e-mail stays taken until it
+        is purged. NOT_FOUND when there is none, it has been deleted already, or it is another's and the caller may
+        not change users. FAILED_PRECONDITION LAST_ADMIN when nobody else holds the admin role. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.DeleteUserRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._DELETE_USER, request, timeout)
+
+    _UNDELETE_USER = Method(
+        "/lumi.identity.v1.UserService/UndeleteUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def undelete_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Brings a deleted account back as it was, suspended if it had been; its owner has to sign in anew.
+
+        One that is not deleted stays as it is. NOT_FOUND when there is none. FAILED_PRECONDITION UNDELETE_TOO_LATE
+        when it was deleted too long ago. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.UndeleteUserRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._UNDELETE_USER, request, timeout)
+
+    _PURGE_USER = Method(
+        "/lumi.identity.v1.UserService/PurgeUser",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def purge_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Removes a deleted account for good, with its sessions, addresses, saved cards, reviews and redemptions.
+
+        Carts, orders and payments stay and are nobody's; so do the records of what was done, without the person and
+        where they were. Its e-mail is free again. NOT_FOUND when there is none. FAILED_PRECONDITION
+        USER_NOT_DELETED unless it has been deleted before. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.PurgeUserRequest(id=id, etag=etag, request_id=request_id)
+        await self._caller.call(self._PURGE_USER, request, timeout)
 
 
 class CategoryService(Service):
@@ -596,6 +694,22 @@ class CategoryService(Service):
         """
         request = category_pb2.ListCategoriesRequest(page_size=page_size, parent_id=parent_id)
         return self._caller.pages(self._LIST_CATEGORIES, request, "categories", timeout)
+
+    _DELETE_CATEGORY = Method(
+        "/lumi.catalogue.v1.CategoryService/DeleteCategory",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_category(self, *, id: str, request_id: str | None = None, timeout: float | None = None) -> None:
+        """Removes a category for good: those under it stand at the top from then on, and its products are there
+        without it.
+
+        NOT_FOUND when there is none.
+        """
+        request = category_pb2.DeleteCategoryRequest(id=id, request_id=request_id)
+        await self._caller.call(self._DELETE_CATEGORY, request, timeout)
 
 
 class InventoryService(Service):
@@ -679,7 +793,9 @@ class InventoryService(Service):
 
 
 class CatalogueOperationsService(Service):
-    """For whoever operates the service catalogue: its events that were given up, and its stream that was lost."""
+    """For whoever operates the service catalogue: its events that were given up, its stream that was lost, and whether
+    its data is right.
+    """
 
     _LIST_DEAD_LETTERS = Method(
         "/lumi.catalogue.v1.OperationsService/ListDeadLetters",
@@ -763,6 +879,42 @@ class CatalogueOperationsService(Service):
             start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
         )
         return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
+
+    _CHECK_INVARIANTS = Method(
+        "/lumi.catalogue.v1.OperationsService/CheckInvariants",
+        common_operations_pb2.CheckInvariantsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=60.0,
+    )
+
+    async def check_invariants(self, *, timeout: float | None = None) -> common_operations_pb2.CheckInvariantsResponse:
+        """Whether what must be true of this service's data is, as far as its own schema can tell: one look, in one
+        snapshot, that changes nothing.
+
+        What only several schemas together can tell is not among it.
+        """
+        request = common_operations_pb2.CheckInvariantsRequest()
+        return await self._caller.call(self._CHECK_INVARIANTS, request, timeout)
+
+    _GET_INTEGRITY_REPORT = Method(
+        "/lumi.catalogue.v1.OperationsService/GetIntegrityReport",
+        common_references_pb2.GetIntegrityReportResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=30.0,
+    )
+
+    async def get_integrity_report(
+        self, *, limit: int | None = None, start_id: str | None = None, timeout: float | None = None
+    ) -> common_references_pb2.GetIntegrityReportResponse:
+        """How this service's references to rows of others stand: ids that their owners have no row of, and ids that
+        are marked gone here and still named.
+
+        Asks the owners. UNAVAILABLE when one of them is away.
+        """
+        request = common_references_pb2.GetIntegrityReportRequest(limit=limit, start_id=start_id)
+        return await self._caller.call(self._GET_INTEGRITY_REPORT, request, timeout)
 
 
 class ProductService(Service):
@@ -862,6 +1014,63 @@ class ProductService(Service):
         request = product_pb2.PublishProductRequest(id=id, etag=etag, request_id=request_id)
         return await self._caller.call(self._PUBLISH_PRODUCT, request, timeout)
 
+    _DELETE_PRODUCT = Method(
+        "/lumi.catalogue.v1.ProductService/DeleteProduct",
+        product_pb2.Product.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_product(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> product_pb2.Product:
+        """Takes a product away, with its variants, until it is undeleted: it is no longer there for anybody, cannot be
+        added to a cart nor ordered, and its slug and SKU can be given to others.
+
+        Carts and orders keep what they have of it. NOT_FOUND when there is none, or it is deleted already. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
+        """
+        request = product_pb2.DeleteProductRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._DELETE_PRODUCT, request, timeout)
+
+    _UNDELETE_PRODUCT = Method(
+        "/lumi.catalogue.v1.ProductService/UndeleteProduct",
+        product_pb2.Product.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def undelete_product(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> product_pb2.Product:
+        """Brings a deleted product back as it was; one that is not deleted stays as it is.
+
+        NOT_FOUND when there is none. ALREADY_EXISTS SLUG_TAKEN or SKU_TAKEN when another product has it by now.
+        ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = product_pb2.UndeleteProductRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._UNDELETE_PRODUCT, request, timeout)
+
+    _PURGE_PRODUCT = Method(
+        "/lumi.catalogue.v1.ProductService/PurgeProduct",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def purge_product(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Removes a deleted product for good, with its variants, their stock and its reviews.
+
+        NOT_FOUND when there is none. FAILED_PRECONDITION PRODUCT_NOT_DELETED while it is not deleted, REFERENCED
+        when an order, a cart that is being filled, or stock that is held names it or a variant of it; metadata
+        `reference` says which. ABORTED ETAG_MISMATCH when `etag` is stale, DELETION_UNDER_WAY when another call is
+        deleting it.
+        """
+        request = product_pb2.PurgeProductRequest(id=id, etag=etag, request_id=request_id)
+        await self._caller.call(self._PURGE_PRODUCT, request, timeout)
+
 
 class TransferService(Service):
     """The catalogue in bulk."""
@@ -960,13 +1169,34 @@ class VariantService(Service):
         request = variant_pb2.ListVariantsRequest(product_id=product_id, page_size=page_size)
         return self._caller.pages(self._LIST_VARIANTS, request, "variants", timeout)
 
+    _DELETE_VARIANT = Method(
+        "/lumi.catalogue.v1.VariantService/DeleteVariant",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_variant(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Removes a variant for good, with its stock; carts that nobody fills any more lose it.
+
+        Of those that are left the first by position becomes the primary one if it was that; the last one of a
+        product may go too. NOT_FOUND when there is none. FAILED_PRECONDITION REFERENCED when an order, a cart that
+        is being filled, or stock that is held names it; metadata `reference` says which. ABORTED ETAG_MISMATCH when
+        `etag` is stale, DELETION_UNDER_WAY when another call is deleting it.
+        """
+        request = variant_pb2.DeleteVariantRequest(id=id, etag=etag, request_id=request_id)
+        await self._caller.call(self._DELETE_VARIANT, request, timeout)
+
 
 class CartService(Service):
     """What a shopper means to buy, a user or a guest.
 
     Nobody sends a price here: they all come from the catalogue. Another's cart is NOT_FOUND, exactly like a missing
     one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE otherwise, and CART_BEING_PLACED
-    while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
+    while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale. REFERENCE_GONE, where what
+    it would name was deleted meanwhile: metadata `target` and `id` say what.
     """
 
     _CREATE_CART = Method(
@@ -1115,6 +1345,24 @@ class CartService(Service):
         request = cart_pb2.ClearCartRequest(id=id, etag=etag, request_id=request_id)
         return await self._caller.call(self._CLEAR_CART, request, timeout)
 
+    _DELETE_CART = Method(
+        "/lumi.orders.v1.CartService/DeleteCart",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_cart(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Deletes a cart of any status for good, with its lines.
+
+        An order that was written from it stays, and names no cart any more. NOT_FOUND when there is no such cart.
+        FAILED_PRECONDITION CART_BEING_PLACED. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = cart_pb2.DeleteCartRequest(id=id, etag=etag, request_id=request_id)
+        await self._caller.call(self._DELETE_CART, request, timeout)
+
     _APPLY_COUPON = Method(
         "/lumi.orders.v1.CartService/ApplyCoupon",
         cart_pb2.Cart.FromString,
@@ -1246,7 +1494,9 @@ class CartService(Service):
 
 
 class OrdersOperationsService(Service):
-    """For whoever operates the service orders: its events that were given up, and its stream that was lost."""
+    """For whoever operates the service orders: its events that were given up, its stream that was lost, and whether
+    its data is right.
+    """
 
     _LIST_DEAD_LETTERS = Method(
         "/lumi.orders.v1.OperationsService/ListDeadLetters",
@@ -1331,6 +1581,42 @@ class OrdersOperationsService(Service):
         )
         return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
 
+    _CHECK_INVARIANTS = Method(
+        "/lumi.orders.v1.OperationsService/CheckInvariants",
+        common_operations_pb2.CheckInvariantsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=60.0,
+    )
+
+    async def check_invariants(self, *, timeout: float | None = None) -> common_operations_pb2.CheckInvariantsResponse:
+        """Whether what must be true of this service's data is, as far as its own schema can tell: one look, in one
+        snapshot, that changes nothing.
+
+        What only several schemas together can tell is not among it.
+        """
+        request = common_operations_pb2.CheckInvariantsRequest()
+        return await self._caller.call(self._CHECK_INVARIANTS, request, timeout)
+
+    _GET_INTEGRITY_REPORT = Method(
+        "/lumi.orders.v1.OperationsService/GetIntegrityReport",
+        common_references_pb2.GetIntegrityReportResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=30.0,
+    )
+
+    async def get_integrity_report(
+        self, *, limit: int | None = None, start_id: str | None = None, timeout: float | None = None
+    ) -> common_references_pb2.GetIntegrityReportResponse:
+        """How this service's references to rows of others stand: ids that their owners have no row of, and ids that
+        are marked gone here and still named.
+
+        Asks the owners. UNAVAILABLE when one of them is away.
+        """
+        request = common_references_pb2.GetIntegrityReportRequest(limit=limit, start_id=start_id)
+        return await self._caller.call(self._GET_INTEGRITY_REPORT, request, timeout)
+
 
 class OrderService(Service):
     """What was bought, by a user or a guest.
@@ -1365,9 +1651,10 @@ class OrderService(Service):
         the payment settled at once. NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE,
         CART_EMPTY, CART_BEING_PLACED, ADDRESS_REQUIRED, ADDRESS_NOT_FOUND, INSUFFICIENT_STOCK or
         VARIANT_NOT_SELLABLE with the variant at fault, CURRENCY_MISMATCH, TOTAL_TOO_HIGH, COUPON_REFUSED,
-        PAYMENT_REFUSED. ABORTED ETAG_MISMATCH when the cart has changed since `cart_etag`, PLACING_UNDONE when a
-        crash or a service that is away had it undone: place it again with a new request id. DEADLINE_EXCEEDED when
-        the outcome is not known yet: ask again with the same request id.
+        PAYMENT_REFUSED, REFERENCE_GONE when an address, a variant or the buyer was deleted meanwhile (metadata
+        `target` and `id` say which). ABORTED ETAG_MISMATCH when the cart has changed since `cart_etag`,
+        PLACING_UNDONE when a crash or a service that is away had it undone: place it again with a new request id.
+        DEADLINE_EXCEEDED when the outcome is not known yet: ask again with the same request id.
         """
         request = order_pb2.PlaceOrderRequest(
             cart_id=cart_id,
@@ -1537,15 +1824,72 @@ class OrderService(Service):
         What was taken for it is given back, at once or, where a service is away, later: money is voided or
         refunded, the coupon is free again, stock is released or put back on the shelf. Cancelling it again returns
         the same order. NOT_FOUND when there is none that the caller may see. FAILED_PRECONDITION
-        ORDER_NOT_CANCELLABLE when it is past that, CART_BEING_PLACED while the outcome of placing it is not known.
-        ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order.
+        ORDER_NOT_CANCELLABLE when it is past that, CART_BEING_PLACED while the outcome of placing it is not known,
+        PAYMENT_BEING_RETRIED while that of a further payment is not. ABORTED ETAG_MISMATCH when `etag` is stale, or
+        others keep changing the order.
         """
         request = order_pb2.CancelOrderRequest(id=id, reason=reason, etag=etag, request_id=request_id)
         return await self._caller.call(self._CANCEL_ORDER, request, timeout)
 
+    _RETRY_PAYMENT = Method(
+        "/lumi.orders.v1.OrderService/RetryPayment",
+        order_pb2.PlaceOrderResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+        seconds=15.0,
+    )
+
+    async def retry_payment(
+        self,
+        *,
+        id: str,
+        payment_provider: payment_pb2.PaymentProvider | str,
+        etag: str | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> order_pb2.PlaceOrderResponse:
+        """Asks anew for the money of an order that waits for it, after the payment before it failed or was given up: a
+        further payment of the same order, which is PENDING or, where that settled at once, PAID.
+
+        What is held for the order stays held; how long the order may wait for its money does not begin anew.
+        NOT_FOUND when there is none that the caller may see. FAILED_PRECONDITION ORDER_NOT_PAYABLE when it is not
+        PENDING, PAYMENT_NOT_FAILED while a payment of it may still come or has, PAYMENT_BEING_RETRIED while another
+        call is at it, CART_BEING_PLACED while the outcome of placing it is not known, RESERVATION_GONE,
+        INSUFFICIENT_STOCK or VARIANT_NOT_SELLABLE when its stock was given back and cannot be had again,
+        PAYMENT_REFUSED. ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order. UNAVAILABLE
+        or DEADLINE_EXCEEDED when the outcome is not known yet: ask again with the same request id.
+        """
+        request = order_pb2.RetryPaymentRequest(
+            id=id, payment_provider=payment_provider, etag=etag, request_id=request_id
+        )
+        return await self._caller.call(self._RETRY_PAYMENT, request, timeout)
+
+    _DELETE_ORDER = Method(
+        "/lumi.orders.v1.OrderService/DeleteOrder",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_order(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Deletes a CANCELLED order for good, with its lines and its history: one that never had a payment, as what
+        has been paid for, or was to be, is kept.
+
+        Uses of a coupon that are still noted for it go too; reviews stay, and name no order any more. NOT_FOUND
+        when there is no such order. FAILED_PRECONDITION ORDER_NOT_DELETABLE when it is not CANCELLED, or something
+        taken for it is still to be given back; REFERENCED when it has a payment. ABORTED ETAG_MISMATCH when `etag`
+        is stale, DELETION_UNDER_WAY while another call deletes it. UNAVAILABLE while payments is away.
+        """
+        request = order_pb2.DeleteOrderRequest(id=id, etag=etag, request_id=request_id)
+        await self._caller.call(self._DELETE_ORDER, request, timeout)
+
 
 class PaymentsOperationsService(Service):
-    """For whoever operates the service payments: its events that were given up, and its stream that was lost."""
+    """For whoever operates the service payments: its events that were given up, its stream that was lost, and whether
+    its data is right.
+    """
 
     _LIST_DEAD_LETTERS = Method(
         "/lumi.payments.v1.OperationsService/ListDeadLetters",
@@ -1629,6 +1973,42 @@ class PaymentsOperationsService(Service):
             start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
         )
         return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
+
+    _CHECK_INVARIANTS = Method(
+        "/lumi.payments.v1.OperationsService/CheckInvariants",
+        common_operations_pb2.CheckInvariantsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=60.0,
+    )
+
+    async def check_invariants(self, *, timeout: float | None = None) -> common_operations_pb2.CheckInvariantsResponse:
+        """Whether what must be true of this service's data is, as far as its own schema can tell: one look, in one
+        snapshot, that changes nothing.
+
+        What only several schemas together can tell is not among it.
+        """
+        request = common_operations_pb2.CheckInvariantsRequest()
+        return await self._caller.call(self._CHECK_INVARIANTS, request, timeout)
+
+    _GET_INTEGRITY_REPORT = Method(
+        "/lumi.payments.v1.OperationsService/GetIntegrityReport",
+        common_references_pb2.GetIntegrityReportResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=30.0,
+    )
+
+    async def get_integrity_report(
+        self, *, limit: int | None = None, start_id: str | None = None, timeout: float | None = None
+    ) -> common_references_pb2.GetIntegrityReportResponse:
+        """How this service's references to rows of others stand: ids that their owners have no row of, and ids that
+        are marked gone here and still named.
+
+        Asks the owners. UNAVAILABLE when one of them is away.
+        """
+        request = common_references_pb2.GetIntegrityReportRequest(limit=limit, start_id=start_id)
+        return await self._caller.call(self._GET_INTEGRITY_REPORT, request, timeout)
 
 
 class PaymentService(Service):
@@ -1744,17 +2124,25 @@ class PaymentService(Service):
         note: str | None = None,
         etag: str | None = None,
         request_id: str | None = None,
+        failure_code: str | None = None,
         timeout: float | None = None,
     ) -> payment_pb2.Payment:
-        """Says that the money of a MANUAL payment has come, by bank or over the counter: it is SETTLED in full.
+        """Says what came of a MANUAL payment, at the bank or over the counter.
 
-        NOT_FOUND when there is no such payment. FAILED_PRECONDITION PAYMENT_NOT_MANUAL, PAYMENT_NOT_RECORDABLE when
-        it is settled or given up, AMOUNT_DIFFERS when `amount` is not the payment's. ALREADY_EXISTS
-        TRANSACTION_ID_TAKEN when another payment has the transaction id. ABORTED ETAG_MISMATCH when `etag` is
-        stale.
+        Its money has come: it is SETTLED in full. Or, with a `failure_code`, it has not come and will not: it is
+        FAILED, and its order can be paid otherwise. NOT_FOUND when there is no such payment. FAILED_PRECONDITION
+        PAYMENT_NOT_MANUAL, PAYMENT_NOT_RECORDABLE when it is settled or given up, AMOUNT_DIFFERS when `amount` is
+        not the payment's. ALREADY_EXISTS TRANSACTION_ID_TAKEN when another payment has the transaction id. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
         """
         request = payment_pb2.RecordManualPaymentRequest(
-            id=id, amount=amount, transaction_id=transaction_id, note=note, etag=etag, request_id=request_id
+            id=id,
+            amount=amount,
+            transaction_id=transaction_id,
+            note=note,
+            etag=etag,
+            request_id=request_id,
+            failure_code=failure_code,
         )
         return await self._caller.call(self._RECORD_MANUAL_PAYMENT, request, timeout)
 
@@ -1781,6 +2169,7 @@ class RefundService(Service):
         amount: money_pb2.Money | None = None,
         reason: str | None = None,
         request_id: str | None = None,
+        etag: str | None = None,
         timeout: float | None = None,
     ) -> refund_pb2.Refund:
         """Gives back what was captured of a payment, all that is left of it or a part.
@@ -1789,9 +2178,10 @@ class RefundService(Service):
         is no such payment. FAILED_PRECONDITION PAYMENT_NOT_REFUNDABLE when no money was captured,
         PAYMENT_ALREADY_REFUNDED when none of it is left, REFUND_TOO_HIGH when less is left than `amount`,
         PROVIDER_UNAVAILABLE for a payment of a provider that is not set up. INVALID_ARGUMENT CURRENCY_MISMATCH.
+        ABORTED ETAG_MISMATCH when `etag` is stale.
         """
         request = refund_pb2.CreateRefundRequest(
-            payment_id=payment_id, amount=amount, reason=reason, request_id=request_id
+            payment_id=payment_id, amount=amount, reason=reason, request_id=request_id, etag=etag
         )
         return await self._caller.call(self._CREATE_REFUND, request, timeout)
 
@@ -1901,6 +2291,24 @@ class CouponService(Service):
         request = coupon_pb2.ListCouponsRequest(page_size=page_size)
         return self._caller.pages(self._LIST_COUPONS, request, "coupons", timeout)
 
+    _DELETE_COUPON = Method(
+        "/lumi.marketing.v1.CouponService/DeleteCoupon",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_coupon(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Deletes a coupon for good, with what is noted of its uses.
+
+        An order that used it keeps what it took off; a cart that holds its code is refused, as with any code that
+        there is not. NOT_FOUND when there is none. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = coupon_pb2.DeleteCouponRequest(id=id, etag=etag, request_id=request_id)
+        await self._caller.call(self._DELETE_COUPON, request, timeout)
+
     _VALIDATE_COUPON = Method(
         "/lumi.marketing.v1.CouponService/ValidateCoupon",
         coupon_pb2.ValidateCouponResponse.FromString,
@@ -1919,7 +2327,9 @@ class CouponService(Service):
 
 
 class MarketingOperationsService(Service):
-    """For whoever operates the service marketing: its events that were given up, and its stream that was lost."""
+    """For whoever operates the service marketing: its events that were given up, its stream that was lost, and whether
+    its data is right.
+    """
 
     _LIST_DEAD_LETTERS = Method(
         "/lumi.marketing.v1.OperationsService/ListDeadLetters",
@@ -2003,6 +2413,42 @@ class MarketingOperationsService(Service):
             start_time=start_time, start_seq=start_seq, aggregate_id=aggregate_id, limit=limit, request_id=request_id
         )
         return await self._caller.call(self._REPUBLISH_EVENTS, request, timeout)
+
+    _CHECK_INVARIANTS = Method(
+        "/lumi.marketing.v1.OperationsService/CheckInvariants",
+        common_operations_pb2.CheckInvariantsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=60.0,
+    )
+
+    async def check_invariants(self, *, timeout: float | None = None) -> common_operations_pb2.CheckInvariantsResponse:
+        """Whether what must be true of this service's data is, as far as its own schema can tell: one look, in one
+        snapshot, that changes nothing.
+
+        What only several schemas together can tell is not among it.
+        """
+        request = common_operations_pb2.CheckInvariantsRequest()
+        return await self._caller.call(self._CHECK_INVARIANTS, request, timeout)
+
+    _GET_INTEGRITY_REPORT = Method(
+        "/lumi.marketing.v1.OperationsService/GetIntegrityReport",
+        common_references_pb2.GetIntegrityReportResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=30.0,
+    )
+
+    async def get_integrity_report(
+        self, *, limit: int | None = None, start_id: str | None = None, timeout: float | None = None
+    ) -> common_references_pb2.GetIntegrityReportResponse:
+        """How this service's references to rows of others stand: ids that their owners have no row of, and ids that
+        are marked gone here and still named.
+
+        Asks the owners. UNAVAILABLE when one of them is away.
+        """
+        request = common_references_pb2.GetIntegrityReportRequest(limit=limit, start_id=start_id)
+        return await self._caller.call(self._GET_INTEGRITY_REPORT, request, timeout)
 
 
 class Services:

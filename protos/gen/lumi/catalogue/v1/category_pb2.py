@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n lumi/catalogue/v1/category.proto\x12\x11lumi.catalogue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xca\x02\n\x08\x43\x61tegory\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x04name\x18\x02 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12\x30\n\x04slug\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x18\xc8\x01\x32\x18^[a-z0-9]+(-[a-z0-9]+)*$\x12!\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xbaH\tr\x07\x18\x88\'\xba\x01\x01\x00\x12,\n\tparent_id\x18\x05 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12\x1d\n\x08position\x18\x06 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"o\n\x15\x43reateCategoryRequest\x12\x35\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1b.lumi.catalogue.v1.CategoryB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"8\n\x12GetCategoryRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\x86\x01\n\x15ListCategoriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12,\n\tparent_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\"b\n\x16ListCategoriesResponse\x12/\n\ncategories\x18\x01 \x03(\x0b\x32\x1b.lumi.catalogue.v1.Category\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9e\x03\n\x0f\x43\x61tegoryService\x12\x88\x01\n\x0e\x43reateCategory\x12(.lumi.catalogue.v1.CreateCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"/\x8a\xb5\x18\x12\"\x10\x63\x61tegories.write\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/categories:\x01*\x12w\n\x0bGetCategory\x12%.lumi.catalogue.v1.GetCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"$\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/categories/{id}\x12\x86\x01\n\x0eListCategories\x12(.lumi.catalogue.v1.ListCategoriesRequest\x1a).lumi.catalogue.v1.ListCategoriesResponse\"\x1f\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categoriesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n lumi/catalogue/v1/category.proto\x12\x11lumi.catalogue.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xca\x02\n\x08\x43\x61tegory\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x04name\x18\x02 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12\x30\n\x04slug\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x18\xc8\x01\x32\x18^[a-z0-9]+(-[a-z0-9]+)*$\x12!\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xbaH\tr\x07\x18\x88\'\xba\x01\x01\x00\x12,\n\tparent_id\x18\x05 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\x12\x1d\n\x08position\x18\x06 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"o\n\x15\x43reateCategoryRequest\x12\x35\n\x08\x63\x61tegory\x18\x01 \x01(\x0b\x32\x1b.lumi.catalogue.v1.CategoryB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"8\n\x12GetCategoryRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\x86\x01\n\x15ListCategoriesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12,\n\tparent_id\x18\x03 \x01(\tB\x19\xbaH\x16r\x11\x32\x0f^c[a-z0-9]{24}$\xd8\x01\x01\"b\n\x16ListCategoriesResponse\x12/\n\ncategories\x18\x01 \x03(\x0b\x32\x1b.lumi.catalogue.v1.Category\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\\\n\x15\x44\x65leteCategoryRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xa6\x04\n\x0f\x43\x61tegoryService\x12\x88\x01\n\x0e\x43reateCategory\x12(.lumi.catalogue.v1.CreateCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"/\x8a\xb5\x18\x12\"\x10\x63\x61tegories.write\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/categories:\x01*\x12w\n\x0bGetCategory\x12%.lumi.catalogue.v1.GetCategoryRequest\x1a\x1b.lumi.catalogue.v1.Category\"$\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/categories/{id}\x12\x86\x01\n\x0eListCategories\x12(.lumi.catalogue.v1.ListCategoriesRequest\x1a).lumi.catalogue.v1.ListCategoriesResponse\"\x1f\x90\x02\x01\x8a\xb5\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x12\x85\x01\n\x0e\x44\x65leteCategory\x12(.lumi.catalogue.v1.DeleteCategoryRequest\x1a\x16.google.protobuf.Empty\"1\x8a\xb5\x18\x12\"\x10\x63\x61tegories.write\x82\xd3\xe4\x93\x02\x15*\x13/v1/categories/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,22 +65,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['parent_id']._loaded_options = None
   _globals['_LISTCATEGORIESREQUEST'].fields_by_name['parent_id']._serialized_options = b'\272H\026r\0212\017^c[a-z0-9]{24}$\330\001\001'
+  _globals['_DELETECATEGORYREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETECATEGORYREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_DELETECATEGORYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETECATEGORYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_CATEGORYSERVICE'].methods_by_name['CreateCategory']._loaded_options = None
   _globals['_CATEGORYSERVICE'].methods_by_name['CreateCategory']._serialized_options = b'\212\265\030\022\"\020categories.write\202\323\344\223\002\023\"\016/v1/categories:\001*'
   _globals['_CATEGORYSERVICE'].methods_by_name['GetCategory']._loaded_options = None
   _globals['_CATEGORYSERVICE'].methods_by_name['GetCategory']._serialized_options = b'\220\002\001\212\265\030\002\010\001\202\323\344\223\002\025\022\023/v1/categories/{id}'
   _globals['_CATEGORYSERVICE'].methods_by_name['ListCategories']._loaded_options = None
   _globals['_CATEGORYSERVICE'].methods_by_name['ListCategories']._serialized_options = b'\220\002\001\212\265\030\002\010\001\202\323\344\223\002\020\022\016/v1/categories'
-  _globals['_CATEGORY']._serialized_start=211
-  _globals['_CATEGORY']._serialized_end=541
-  _globals['_CREATECATEGORYREQUEST']._serialized_start=543
-  _globals['_CREATECATEGORYREQUEST']._serialized_end=654
-  _globals['_GETCATEGORYREQUEST']._serialized_start=656
-  _globals['_GETCATEGORYREQUEST']._serialized_end=712
-  _globals['_LISTCATEGORIESREQUEST']._serialized_start=715
-  _globals['_LISTCATEGORIESREQUEST']._serialized_end=849
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=851
-  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=949
-  _globals['_CATEGORYSERVICE']._serialized_start=952
-  _globals['_CATEGORYSERVICE']._serialized_end=1366
+  _globals['_CATEGORYSERVICE'].methods_by_name['DeleteCategory']._loaded_options = None
+  _globals['_CATEGORYSERVICE'].methods_by_name['DeleteCategory']._serialized_options = b'\212\265\030\022\"\020categories.write\202\323\344\223\002\025*\023/v1/categories/{id}'
+  _globals['_CATEGORY']._serialized_start=240
+  _globals['_CATEGORY']._serialized_end=570
+  _globals['_CREATECATEGORYREQUEST']._serialized_start=572
+  _globals['_CREATECATEGORYREQUEST']._serialized_end=683
+  _globals['_GETCATEGORYREQUEST']._serialized_start=685
+  _globals['_GETCATEGORYREQUEST']._serialized_end=741
+  _globals['_LISTCATEGORIESREQUEST']._serialized_start=744
+  _globals['_LISTCATEGORIESREQUEST']._serialized_end=878
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_start=880
+  _globals['_LISTCATEGORIESRESPONSE']._serialized_end=978
+  _globals['_DELETECATEGORYREQUEST']._serialized_start=980
+  _globals['_DELETECATEGORYREQUEST']._serialized_end=1072
+  _globals['_CATEGORYSERVICE']._serialized_start=1075
+  _globals['_CATEGORYSERVICE']._serialized_end=1625
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.catalogue.v1 import category_pb2 as lumi_dot_catalogue_dot_v1_dot_category__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -50,6 +51,11 @@ class CategoryServiceStub:
                 request_serializer=lumi_dot_catalogue_dot_v1_dot_category__pb2.ListCategoriesRequest.SerializeToString,
                 response_deserializer=lumi_dot_catalogue_dot_v1_dot_category__pb2.ListCategoriesResponse.FromString,
                 _registered_method=True)
+        self.DeleteCategory = channel.unary_unary(
+                '/lumi.catalogue.v1.CategoryService/DeleteCategory',
+                request_serializer=lumi_dot_catalogue_dot_v1_dot_category__pb2.DeleteCategoryRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class CategoryServiceServicer:
@@ -81,6 +87,14 @@ class CategoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteCategory(self, request, context):
+        """Removes a category for good: those under it stand at the top from then on, and its products are there without it.
+        NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CategoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +112,11 @@ def add_CategoryServiceServicer_to_server(servicer, server):
                     servicer.ListCategories,
                     request_deserializer=lumi_dot_catalogue_dot_v1_dot_category__pb2.ListCategoriesRequest.FromString,
                     response_serializer=lumi_dot_catalogue_dot_v1_dot_category__pb2.ListCategoriesResponse.SerializeToString,
+            ),
+            'DeleteCategory': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCategory,
+                    request_deserializer=lumi_dot_catalogue_dot_v1_dot_category__pb2.DeleteCategoryRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +201,33 @@ class CategoryService:
             '/lumi.catalogue.v1.CategoryService/ListCategories',
             lumi_dot_catalogue_dot_v1_dot_category__pb2.ListCategoriesRequest.SerializeToString,
             lumi_dot_catalogue_dot_v1_dot_category__pb2.ListCategoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCategory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.catalogue.v1.CategoryService/DeleteCategory',
+            lumi_dot_catalogue_dot_v1_dot_category__pb2.DeleteCategoryRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.catalogue.v1 import product_pb2 as lumi_dot_catalogue_dot_v1_dot_product__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -61,6 +62,21 @@ class ProductServiceStub:
                 request_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.PublishProductRequest.SerializeToString,
                 response_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.FromString,
                 _registered_method=True)
+        self.DeleteProduct = channel.unary_unary(
+                '/lumi.catalogue.v1.ProductService/DeleteProduct',
+                request_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.DeleteProductRequest.SerializeToString,
+                response_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.FromString,
+                _registered_method=True)
+        self.UndeleteProduct = channel.unary_unary(
+                '/lumi.catalogue.v1.ProductService/UndeleteProduct',
+                request_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.UndeleteProductRequest.SerializeToString,
+                response_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.FromString,
+                _registered_method=True)
+        self.PurgeProduct = channel.unary_unary(
+                '/lumi.catalogue.v1.ProductService/PurgeProduct',
+                request_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.PurgeProductRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class ProductServiceServicer:
@@ -112,6 +128,34 @@ class ProductServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteProduct(self, request, context):
+        """Takes a product away, with its variants, until it is undeleted: it is no longer there for anybody, cannot be added
+        to a cart nor ordered, and its slug and SKU can be given to others. Carts and orders keep what they have of it.
+        NOT_FOUND when there is none, or it is deleted already. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteProduct(self, request, context):
+        """Brings a deleted product back as it was; one that is not deleted stays as it is.
+        NOT_FOUND when there is none. ALREADY_EXISTS SLUG_TAKEN or SKU_TAKEN when another product has it by now. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeProduct(self, request, context):
+        """Removes a deleted product for good, with its variants, their stock and its reviews.
+        NOT_FOUND when there is none. FAILED_PRECONDITION PRODUCT_NOT_DELETED while it is not deleted, REFERENCED when an
+        order, a cart that is being filled, or stock that is held names it or a variant of it; metadata `reference` says
+        which. ABORTED ETAG_MISMATCH when `etag` is stale, DELETION_UNDER_WAY when another call is deleting it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProductServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -139,6 +183,21 @@ def add_ProductServiceServicer_to_server(servicer, server):
                     servicer.PublishProduct,
                     request_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.PublishProductRequest.FromString,
                     response_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.SerializeToString,
+            ),
+            'DeleteProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProduct,
+                    request_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.DeleteProductRequest.FromString,
+                    response_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.SerializeToString,
+            ),
+            'UndeleteProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteProduct,
+                    request_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.UndeleteProductRequest.FromString,
+                    response_serializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.SerializeToString,
+            ),
+            'PurgeProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeProduct,
+                    request_deserializer=lumi_dot_catalogue_dot_v1_dot_product__pb2.PurgeProductRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -278,6 +337,87 @@ class ProductService:
             '/lumi.catalogue.v1.ProductService/PublishProduct',
             lumi_dot_catalogue_dot_v1_dot_product__pb2.PublishProductRequest.SerializeToString,
             lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.catalogue.v1.ProductService/DeleteProduct',
+            lumi_dot_catalogue_dot_v1_dot_product__pb2.DeleteProductRequest.SerializeToString,
+            lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.catalogue.v1.ProductService/UndeleteProduct',
+            lumi_dot_catalogue_dot_v1_dot_product__pb2.UndeleteProductRequest.SerializeToString,
+            lumi_dot_catalogue_dot_v1_dot_product__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.catalogue.v1.ProductService/PurgeProduct',
+            lumi_dot_catalogue_dot_v1_dot_product__pb2.PurgeProductRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@ from typing import Any
 
 import grpc.aio
 import lumi._aio
+import google.protobuf.empty_pb2
 import lumi.catalogue.v1.product_pb2
 
 class ProductServiceStub:
@@ -12,6 +13,9 @@ class ProductServiceStub:
     GetProductBySlug: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.GetProductBySlugRequest, lumi.catalogue.v1.product_pb2.Product]
     ListProducts: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.ListProductsRequest, lumi.catalogue.v1.product_pb2.ListProductsResponse]
     PublishProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.PublishProductRequest, lumi.catalogue.v1.product_pb2.Product]
+    DeleteProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.DeleteProductRequest, lumi.catalogue.v1.product_pb2.Product]
+    UndeleteProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.UndeleteProductRequest, lumi.catalogue.v1.product_pb2.Product]
+    PurgeProduct: lumi._aio.Unary[lumi.catalogue.v1.product_pb2.PurgeProductRequest, google.protobuf.empty_pb2.Empty]
 
 class ProductServiceServicer:
     def CreateProduct(self, request: lumi.catalogue.v1.product_pb2.CreateProductRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.Product]: ...
@@ -19,6 +23,9 @@ class ProductServiceServicer:
     def GetProductBySlug(self, request: lumi.catalogue.v1.product_pb2.GetProductBySlugRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.Product]: ...
     def ListProducts(self, request: lumi.catalogue.v1.product_pb2.ListProductsRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.ListProductsResponse]: ...
     def PublishProduct(self, request: lumi.catalogue.v1.product_pb2.PublishProductRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.Product]: ...
+    def DeleteProduct(self, request: lumi.catalogue.v1.product_pb2.DeleteProductRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.Product]: ...
+    def UndeleteProduct(self, request: lumi.catalogue.v1.product_pb2.UndeleteProductRequest, context: Any) -> Awaitable[lumi.catalogue.v1.product_pb2.Product]: ...
+    def PurgeProduct(self, request: lumi.catalogue.v1.product_pb2.PurgeProductRequest, context: Any) -> Awaitable[google.protobuf.empty_pb2.Empty]: ...
 
 def add_ProductServiceServicer_to_server(
     servicer: ProductServiceServicer, server: grpc.aio.Server

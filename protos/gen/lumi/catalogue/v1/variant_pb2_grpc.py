@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.catalogue.v1 import variant_pb2 as lumi_dot_catalogue_dot_v1_dot_variant__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -51,6 +52,11 @@ class VariantServiceStub:
                 request_serializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.ListVariantsRequest.SerializeToString,
                 response_deserializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.ListVariantsResponse.FromString,
                 _registered_method=True)
+        self.DeleteVariant = channel.unary_unary(
+                '/lumi.catalogue.v1.VariantService/DeleteVariant',
+                request_serializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.DeleteVariantRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ResolveVariants = channel.unary_unary(
                 '/lumi.catalogue.v1.VariantService/ResolveVariants',
                 request_serializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.ResolveVariantsRequest.SerializeToString,
@@ -90,6 +96,17 @@ class VariantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteVariant(self, request, context):
+        """Removes a variant for good, with its stock; carts that nobody fills any more lose it. Of those that are left the
+        first by position becomes the primary one if it was that; the last one of a product may go too.
+        NOT_FOUND when there is none. FAILED_PRECONDITION REFERENCED when an order, a cart that is being filled, or stock
+        that is held names it; metadata `reference` says which. ABORTED ETAG_MISMATCH when `etag` is stale,
+        DELETION_UNDER_WAY when another call is deleting it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveVariants(self, request, context):
         """What there is to know about variants to show a cart: products, prices, and whether they can be sold. Unknown ids
         are left out. Promises nothing: what counts for an order comes from InventoryService.ReserveStock.
@@ -115,6 +132,11 @@ def add_VariantServiceServicer_to_server(servicer, server):
                     servicer.ListVariants,
                     request_deserializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.ListVariantsRequest.FromString,
                     response_serializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.ListVariantsResponse.SerializeToString,
+            ),
+            'DeleteVariant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVariant,
+                    request_deserializer=lumi_dot_catalogue_dot_v1_dot_variant__pb2.DeleteVariantRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ResolveVariants': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveVariants,
@@ -205,6 +227,33 @@ class VariantService:
             '/lumi.catalogue.v1.VariantService/ListVariants',
             lumi_dot_catalogue_dot_v1_dot_variant__pb2.ListVariantsRequest.SerializeToString,
             lumi_dot_catalogue_dot_v1_dot_variant__pb2.ListVariantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVariant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.catalogue.v1.VariantService/DeleteVariant',
+            lumi_dot_catalogue_dot_v1_dot_variant__pb2.DeleteVariantRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,3 +89,43 @@ class RepublishEventsResponse(_message.Message):
     event_count: int
     next_seq: int
     def __init__(self, event_count: _Optional[int] = ..., next_seq: _Optional[int] = ...) -> None: ...
+
+class CheckInvariantsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CheckInvariantsResponse(_message.Message):
+    __slots__ = ("findings",)
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[InvariantFinding]
+    def __init__(self, findings: _Optional[_Iterable[_Union[InvariantFinding, _Mapping]]] = ...) -> None: ...
+
+class InvariantFinding(_message.Message):
+    __slots__ = ("id", "rule", "eventual", "timed_out", "row_count", "sample")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    EVENTUAL_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    rule: str
+    eventual: bool
+    timed_out: bool
+    row_count: int
+    sample: _containers.RepeatedCompositeFieldContainer[BrokenRow]
+    def __init__(self, id: _Optional[str] = ..., rule: _Optional[str] = ..., eventual: _Optional[bool] = ..., timed_out: _Optional[bool] = ..., row_count: _Optional[int] = ..., sample: _Optional[_Iterable[_Union[BrokenRow, _Mapping]]] = ...) -> None: ...
+
+class BrokenRow(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedCompositeFieldContainer[RowId]
+    def __init__(self, ids: _Optional[_Iterable[_Union[RowId, _Mapping]]] = ...) -> None: ...
+
+class RowId(_message.Message):
+    __slots__ = ("name", "id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    id: str
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...

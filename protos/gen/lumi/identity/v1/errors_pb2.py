@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/identity/v1/errors.proto\x12\x10lumi.identity.v1*\xc5\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x01\x12\"\n\x1e\x45RROR_REASON_PASSWORD_TOO_WEAK\x10\x02\x12$\n ERROR_REASON_CREDENTIALS_INVALID\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_USER_SUSPENDED\x10\x04\x12&\n\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\x05\x12%\n!ERROR_REASON_REFRESH_TOKEN_REUSED\x10\x06\x12\x1b\n\x17\x45RROR_REASON_LAST_ADMIN\x10\x07\x12#\n\x1f\x45RROR_REASON_TOO_MANY_ADDRESSES\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/identity/v1/errors.proto\x12\x10lumi.identity.v1*\x8c\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_EMAIL_TAKEN\x10\x01\x12\"\n\x1e\x45RROR_REASON_PASSWORD_TOO_WEAK\x10\x02\x12$\n ERROR_REASON_CREDENTIALS_INVALID\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_USER_SUSPENDED\x10\x04\x12&\n\"ERROR_REASON_REFRESH_TOKEN_INVALID\x10\x05\x12%\n!ERROR_REASON_REFRESH_TOKEN_REUSED\x10\x06\x12\x1b\n\x17\x45RROR_REASON_LAST_ADMIN\x10\x07\x12#\n\x1f\x45RROR_REASON_TOO_MANY_ADDRESSES\x10\x08\x12!\n\x1d\x45RROR_REASON_USER_NOT_DELETED\x10\t\x12\"\n\x1e\x45RROR_REASON_UNDELETE_TOO_LATE\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.identity.v1.errors_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=52
-  _globals['_ERRORREASON']._serialized_end=377
+  _globals['_ERRORREASON']._serialized_end=448
 # @@protoc_insertion_point(module_scope)

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blumi/identity/v1/user.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xe2\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x12\n\nfirst_name\x18\x03 \x01(\t\x12\x11\n\tlast_name\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\t\x12\x16\n\x0e\x65mail_verified\x18\x06 \x01(\x08\x12\x37\n\x13\x65mail_verified_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12two_factor_enabled\x18\x08 \x01(\x08\x12,\n\x06status\x18\t \x01(\x0e\x32\x1c.lumi.identity.v1.UserStatus\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\"\x0e\n\x0cGetMeRequest\"4\n\x0eGetUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x32\xdf\x01\n\x0bUserService\x12`\n\x05GetMe\x12\x1e.lumi.identity.v1.GetMeRequest\x1a\x16.lumi.identity.v1.User\"\x1f\x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12n\n\x07GetUser\x12 .lumi.identity.v1.GetUserRequest\x1a\x16.lumi.identity.v1.User\")\x90\x02\x01\x8a\xb5\x18\x0c\"\nusers.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blumi/identity/v1/user.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\x93\x03\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x12\n\nfirst_name\x18\x03 \x01(\t\x12\x11\n\tlast_name\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\t\x12\x16\n\x0e\x65mail_verified\x18\x06 \x01(\x08\x12\x37\n\x13\x65mail_verified_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12two_factor_enabled\x18\x08 \x01(\x08\x12,\n\x06status\x18\t \x01(\x0e\x32\x1c.lumi.identity.v1.UserStatus\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0e\n\x0cGetMeRequest\"M\n\x0eGetUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x17\n\x0finclude_deleted\x18\x02 \x01(\x08\"s\n\x11\x44\x65leteUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"u\n\x13UndeleteUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"r\n\x10PurgeUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x32\xd5\x04\n\x0bUserService\x12`\n\x05GetMe\x12\x1e.lumi.identity.v1.GetMeRequest\x1a\x16.lumi.identity.v1.User\"\x1f\x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12n\n\x07GetUser\x12 .lumi.identity.v1.GetUserRequest\x1a\x16.lumi.identity.v1.User\")\x90\x02\x01\x8a\xb5\x18\x0c\"\nusers.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x12t\n\nDeleteUser\x12#.lumi.identity.v1.DeleteUserRequest\x1a\x16.lumi.identity.v1.User\")\x8a\xb5\x18\x0f\"\x0busers.write0\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}\x12\x82\x01\n\x0cUndeleteUser\x12%.lumi.identity.v1.UndeleteUserRequest\x1a\x16.lumi.identity.v1.User\"3\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/users/{id}:undelete:\x01*\x12y\n\tPurgeUser\x12\".lumi.identity.v1.PurgeUserRequest\x1a\x16.google.protobuf.Empty\"0\x8a\xb5\x18\r\"\x0busers.purge\x82\xd3\xe4\x93\x02\x19\"\x14/v1/users/{id}:purge:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,18 +38,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_PURGEUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_PURGEUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_PURGEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_PURGEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_PURGEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PURGEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_USERSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\212\265\030\004\030\0010\001\202\323\344\223\002\016\022\014/v1/users/me'
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\212\265\030\014\"\nusers.read\202\323\344\223\002\020\022\016/v1/users/{id}'
-  _globals['_USERSTATUS']._serialized_start=598
-  _globals['_USERSTATUS']._serialized_end=715
-  _globals['_USER']._serialized_start=172
-  _globals['_USER']._serialized_end=526
-  _globals['_GETMEREQUEST']._serialized_start=528
-  _globals['_GETMEREQUEST']._serialized_end=542
-  _globals['_GETUSERREQUEST']._serialized_start=544
-  _globals['_GETUSERREQUEST']._serialized_end=596
-  _globals['_USERSERVICE']._serialized_start=718
-  _globals['_USERSERVICE']._serialized_end=941
+  _globals['_USERSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\212\265\030\017\"\013users.write0\001\202\323\344\223\002\020*\016/v1/users/{id}'
+  _globals['_USERSERVICE'].methods_by_name['UndeleteUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UndeleteUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\034\"\027/v1/users/{id}:undelete:\001*'
+  _globals['_USERSERVICE'].methods_by_name['PurgeUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['PurgeUser']._serialized_options = b'\212\265\030\r\"\013users.purge\202\323\344\223\002\031\"\024/v1/users/{id}:purge:\001*'
+  _globals['_USERSTATUS']._serialized_start=1053
+  _globals['_USERSTATUS']._serialized_end=1170
+  _globals['_USER']._serialized_start=201
+  _globals['_USER']._serialized_end=604
+  _globals['_GETMEREQUEST']._serialized_start=606
+  _globals['_GETMEREQUEST']._serialized_end=620
+  _globals['_GETUSERREQUEST']._serialized_start=622
+  _globals['_GETUSERREQUEST']._serialized_end=699
+  _globals['_DELETEUSERREQUEST']._serialized_start=701
+  _globals['_DELETEUSERREQUEST']._serialized_end=816
+  _globals['_UNDELETEUSERREQUEST']._serialized_start=818
+  _globals['_UNDELETEUSERREQUEST']._serialized_end=935
+  _globals['_PURGEUSERREQUEST']._serialized_start=937
+  _globals['_PURGEUSERREQUEST']._serialized_end=1051
+  _globals['_USERSERVICE']._serialized_start=1173
+  _globals['_USERSERVICE']._serialized_end=1770
 # @@protoc_insertion_point(module_scope)

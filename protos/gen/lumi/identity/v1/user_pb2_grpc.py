@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.identity.v1 import user_pb2 as lumi_dot_identity_dot_v1_dot_user__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,21 @@ class UserServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/DeleteUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.UndeleteUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/UndeleteUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.UndeleteUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.PurgeUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/PurgeUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.PurgeUserRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -60,8 +76,39 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """One account.
+        """One account; one that has been deleted only where `include_deleted` asks for it.
         NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUser(self, request, context):
+        """Deletes an account: it is hidden as if it were not there, and all its sessions are ended. It can be brought back
+        for 30 days (or as long as the deployment says), and its e-mail stays taken until it is purged.
+        NOT_FOUND when there is none, it has been deleted already, or it is another's and the caller may not change users.
+        FAILED_PRECONDITION LAST_ADMIN when nobody else holds the admin role. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteUser(self, request, context):
+        """Brings a deleted account back as it was, suspended if it had been; its owner has to sign in anew. One that is not
+        deleted stays as it is.
+        NOT_FOUND when there is none. FAILED_PRECONDITION UNDELETE_TOO_LATE when it was deleted too long ago. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeUser(self, request, context):
+        """Removes a deleted account for good, with its sessions, addresses, saved cards, reviews and redemptions. Carts,
+        orders and payments stay and are nobody's; so do the records of what was done, without the person and where they
+        were. Its e-mail is free again.
+        NOT_FOUND when there is none. FAILED_PRECONDITION USER_NOT_DELETED unless it has been deleted before. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +126,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.GetUser,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.GetUserRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.DeleteUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'UndeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.UndeleteUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'PurgeUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.PurgeUserRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +198,87 @@ class UserService:
             '/lumi.identity.v1.UserService/GetUser',
             lumi_dot_identity_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
             lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/DeleteUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.DeleteUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/UndeleteUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.UndeleteUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/PurgeUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.PurgeUserRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

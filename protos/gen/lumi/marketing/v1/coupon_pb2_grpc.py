@@ -56,6 +56,11 @@ class CouponServiceStub:
                 request_serializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.ListCouponsRequest.SerializeToString,
                 response_deserializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.ListCouponsResponse.FromString,
                 _registered_method=True)
+        self.DeleteCoupon = channel.unary_unary(
+                '/lumi.marketing.v1.CouponService/DeleteCoupon',
+                request_serializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.DeleteCouponRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ValidateCoupon = channel.unary_unary(
                 '/lumi.marketing.v1.CouponService/ValidateCoupon',
                 request_serializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.ValidateCouponRequest.SerializeToString,
@@ -116,6 +121,15 @@ class CouponServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteCoupon(self, request, context):
+        """Deletes a coupon for good, with what is noted of its uses. An order that used it keeps what it took off; a cart that
+        holds its code is refused, as with any code that there is not.
+        NOT_FOUND when there is none. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ValidateCoupon(self, request, context):
         """Whether the caller could use a coupon now, and what it gives; whether a cart comes up to its minimum is told when
         it is applied there. A code that there is not is refused in the answer like one that cannot be used.
@@ -147,7 +161,7 @@ class CouponServiceServicer:
 
     def ReleaseCoupon(self, request, context):
         """Takes back what an order redeemed, so that the coupon can be used again; from then on that order can redeem nothing,
-        so a redemption that comes late does no harm. Again, it changes nothing.
+        so a redemption that comes late does no harm. Again, it changes nothing; nor where the coupon is gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,6 +189,11 @@ def add_CouponServiceServicer_to_server(servicer, server):
                     servicer.ListCoupons,
                     request_deserializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.ListCouponsRequest.FromString,
                     response_serializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.ListCouponsResponse.SerializeToString,
+            ),
+            'DeleteCoupon': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCoupon,
+                    request_deserializer=lumi_dot_marketing_dot_v1_dot_coupon__pb2.DeleteCouponRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ValidateCoupon': grpc.unary_unary_rpc_method_handler(
                     servicer.ValidateCoupon,
@@ -306,6 +325,33 @@ class CouponService:
             '/lumi.marketing.v1.CouponService/ListCoupons',
             lumi_dot_marketing_dot_v1_dot_coupon__pb2.ListCouponsRequest.SerializeToString,
             lumi_dot_marketing_dot_v1_dot_coupon__pb2.ListCouponsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCoupon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.CouponService/DeleteCoupon',
+            lumi_dot_marketing_dot_v1_dot_coupon__pb2.DeleteCouponRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from lumi.common.v1 import operations_pb2 as lumi_dot_common_dot_v1_dot_operations__pb2
+from lumi.common.v1 import references_pb2 as lumi_dot_common_dot_v1_dot_references__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,8 @@ if _version_not_supported:
 
 
 class OperationsServiceStub:
-    """For whoever operates the service marketing: its events that were given up, and its stream that was lost.
+    """For whoever operates the service marketing: its events that were given up, its stream that was lost, and whether its
+    data is right.
     """
 
     def __init__(self, channel):
@@ -55,10 +57,36 @@ class OperationsServiceStub:
                 request_serializer=lumi_dot_common_dot_v1_dot_operations__pb2.RepublishEventsRequest.SerializeToString,
                 response_deserializer=lumi_dot_common_dot_v1_dot_operations__pb2.RepublishEventsResponse.FromString,
                 _registered_method=True)
+        self.CheckInvariants = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/CheckInvariants',
+                request_serializer=lumi_dot_common_dot_v1_dot_operations__pb2.CheckInvariantsRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_operations__pb2.CheckInvariantsResponse.FromString,
+                _registered_method=True)
+        self.GetIntegrityReport = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/GetIntegrityReport',
+                request_serializer=lumi_dot_common_dot_v1_dot_references__pb2.GetIntegrityReportRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.GetIntegrityReportResponse.FromString,
+                _registered_method=True)
+        self.FenceReference = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/FenceReference',
+                request_serializer=lumi_dot_common_dot_v1_dot_references__pb2.FenceReferenceRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.FenceReferenceResponse.FromString,
+                _registered_method=True)
+        self.UnfenceReference = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/UnfenceReference',
+                request_serializer=lumi_dot_common_dot_v1_dot_references__pb2.UnfenceReferenceRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.UnfenceReferenceResponse.FromString,
+                _registered_method=True)
+        self.ResolveReference = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/ResolveReference',
+                request_serializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
-    """For whoever operates the service marketing: its events that were given up, and its stream that was lost.
+    """For whoever operates the service marketing: its events that were given up, its stream that was lost, and whether its
+    data is right.
     """
 
     def ListDeadLetters(self, request, context):
@@ -95,6 +123,48 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckInvariants(self, request, context):
+        """Whether what must be true of this service's data is, as far as its own schema can tell: one look, in one snapshot,
+        that changes nothing. What only several schemas together can tell is not among it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetIntegrityReport(self, request, context):
+        """How this service's references to rows of others stand: ids that their owners have no row of, and ids that are marked
+        gone here and still named. Asks the owners.
+        UNAVAILABLE when one of them is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FenceReference(self, request, context):
+        """Asks this service to let nothing refer to these rows any more, as their owner is about to delete them; all or none.
+        FAILED_PRECONDITION REFERENCED when something refers to one; PERMISSION_DENIED SERVICE_NOT_ALLOWED when it is not
+        the owner who asks; DEADLINE_EXCEEDED after `expire_time`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnfenceReference(self, request, context):
+        """Takes a fence back: the rows stay, and may be referred to again. Again it changes nothing.
+        PERMISSION_DENIED SERVICE_NOT_ALLOWED when it is not the owner who asks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveReference(self, request, context):
+        """Which of these rows of this service there are.
+        INVALID_ARGUMENT INVALID_REQUEST when it owns no such table, or nobody refers to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -118,6 +188,31 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_common_dot_v1_dot_operations__pb2.RepublishEventsRequest.FromString,
                     response_serializer=lumi_dot_common_dot_v1_dot_operations__pb2.RepublishEventsResponse.SerializeToString,
             ),
+            'CheckInvariants': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckInvariants,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_operations__pb2.CheckInvariantsRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_operations__pb2.CheckInvariantsResponse.SerializeToString,
+            ),
+            'GetIntegrityReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIntegrityReport,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.GetIntegrityReportRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_references__pb2.GetIntegrityReportResponse.SerializeToString,
+            ),
+            'FenceReference': grpc.unary_unary_rpc_method_handler(
+                    servicer.FenceReference,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.FenceReferenceRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_references__pb2.FenceReferenceResponse.SerializeToString,
+            ),
+            'UnfenceReference': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnfenceReference,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.UnfenceReferenceRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_references__pb2.UnfenceReferenceResponse.SerializeToString,
+            ),
+            'ResolveReference': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveReference,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lumi.marketing.v1.OperationsService', rpc_method_handlers)
@@ -127,7 +222,8 @@ def add_OperationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationsService:
-    """For whoever operates the service marketing: its events that were given up, and its stream that was lost.
+    """For whoever operates the service marketing: its events that were given up, its stream that was lost, and whether its
+    data is right.
     """
 
     @staticmethod
@@ -228,6 +324,141 @@ class OperationsService:
             '/lumi.marketing.v1.OperationsService/RepublishEvents',
             lumi_dot_common_dot_v1_dot_operations__pb2.RepublishEventsRequest.SerializeToString,
             lumi_dot_common_dot_v1_dot_operations__pb2.RepublishEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckInvariants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/CheckInvariants',
+            lumi_dot_common_dot_v1_dot_operations__pb2.CheckInvariantsRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_operations__pb2.CheckInvariantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIntegrityReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/GetIntegrityReport',
+            lumi_dot_common_dot_v1_dot_references__pb2.GetIntegrityReportRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_references__pb2.GetIntegrityReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FenceReference(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/FenceReference',
+            lumi_dot_common_dot_v1_dot_references__pb2.FenceReferenceRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_references__pb2.FenceReferenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnfenceReference(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/UnfenceReference',
+            lumi_dot_common_dot_v1_dot_references__pb2.UnfenceReferenceRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_references__pb2.UnfenceReferenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveReference(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/ResolveReference',
+            lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.orders.v1 import cart_pb2 as lumi_dot_orders_dot_v1_dot_cart__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -29,6 +30,7 @@ class CartServiceStub:
     """What a shopper means to buy, a user or a guest. Nobody sends a price here: they all come from the catalogue. Another's
     cart is NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
     otherwise, and CART_BEING_PLACED while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
+    REFERENCE_GONE, where what it would name was deleted meanwhile: metadata `target` and `id` say what.
     """
 
     def __init__(self, channel):
@@ -72,6 +74,11 @@ class CartServiceStub:
                 request_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.ClearCartRequest.SerializeToString,
                 response_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.Cart.FromString,
                 _registered_method=True)
+        self.DeleteCart = channel.unary_unary(
+                '/lumi.orders.v1.CartService/DeleteCart',
+                request_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.DeleteCartRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ApplyCoupon = channel.unary_unary(
                 '/lumi.orders.v1.CartService/ApplyCoupon',
                 request_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.ApplyCouponRequest.SerializeToString,
@@ -103,6 +110,7 @@ class CartServiceServicer:
     """What a shopper means to buy, a user or a guest. Nobody sends a price here: they all come from the catalogue. Another's
     cart is NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
     otherwise, and CART_BEING_PLACED while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
+    REFERENCE_GONE, where what it would name was deleted meanwhile: metadata `target` and `id` say what.
     """
 
     def CreateCart(self, request, context):
@@ -161,6 +169,16 @@ class CartServiceServicer:
     def ClearCart(self, request, context):
         """Takes everything out of a cart, the coupon too.
         NOT_FOUND when there is no such cart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCart(self, request, context):
+        """Deletes a cart of any status for good, with its lines. An order that was written from it stays, and names no cart any
+        more.
+        NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_BEING_PLACED. ABORTED ETAG_MISMATCH when `etag` is
+        stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -256,6 +274,11 @@ def add_CartServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.ClearCartRequest.FromString,
                     response_serializer=lumi_dot_orders_dot_v1_dot_cart__pb2.Cart.SerializeToString,
             ),
+            'DeleteCart': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCart,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.DeleteCartRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'ApplyCoupon': grpc.unary_unary_rpc_method_handler(
                     servicer.ApplyCoupon,
                     request_deserializer=lumi_dot_orders_dot_v1_dot_cart__pb2.ApplyCouponRequest.FromString,
@@ -293,6 +316,7 @@ class CartService:
     """What a shopper means to buy, a user or a guest. Nobody sends a price here: they all come from the catalogue. Another's
     cart is NOT_FOUND, exactly like a missing one. Every change needs an ACTIVE cart: FAILED_PRECONDITION CART_NOT_ACTIVE
     otherwise, and CART_BEING_PLACED while an order is being placed from it; ABORTED ETAG_MISMATCH when `etag` is stale.
+    REFERENCE_GONE, where what it would name was deleted meanwhile: metadata `target` and `id` say what.
     """
 
     @staticmethod
@@ -474,6 +498,33 @@ class CartService:
             '/lumi.orders.v1.CartService/ClearCart',
             lumi_dot_orders_dot_v1_dot_cart__pb2.ClearCartRequest.SerializeToString,
             lumi_dot_orders_dot_v1_dot_cart__pb2.Cart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.CartService/DeleteCart',
+            lumi_dot_orders_dot_v1_dot_cart__pb2.DeleteCartRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

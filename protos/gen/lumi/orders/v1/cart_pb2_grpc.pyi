@@ -3,6 +3,7 @@ from typing import Any
 
 import grpc.aio
 import lumi._aio
+import google.protobuf.empty_pb2
 import lumi.orders.v1.cart_pb2
 
 class CartServiceStub:
@@ -14,6 +15,7 @@ class CartServiceStub:
     UpdateCartItem: lumi._aio.Unary[lumi.orders.v1.cart_pb2.UpdateCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
     RemoveCartItem: lumi._aio.Unary[lumi.orders.v1.cart_pb2.RemoveCartItemRequest, lumi.orders.v1.cart_pb2.Cart]
     ClearCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.ClearCartRequest, lumi.orders.v1.cart_pb2.Cart]
+    DeleteCart: lumi._aio.Unary[lumi.orders.v1.cart_pb2.DeleteCartRequest, google.protobuf.empty_pb2.Empty]
     ApplyCoupon: lumi._aio.Unary[lumi.orders.v1.cart_pb2.ApplyCouponRequest, lumi.orders.v1.cart_pb2.Cart]
     RemoveCoupon: lumi._aio.Unary[lumi.orders.v1.cart_pb2.RemoveCouponRequest, lumi.orders.v1.cart_pb2.Cart]
     SetCartAddresses: lumi._aio.Unary[lumi.orders.v1.cart_pb2.SetCartAddressesRequest, lumi.orders.v1.cart_pb2.Cart]
@@ -28,6 +30,7 @@ class CartServiceServicer:
     def UpdateCartItem(self, request: lumi.orders.v1.cart_pb2.UpdateCartItemRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...
     def RemoveCartItem(self, request: lumi.orders.v1.cart_pb2.RemoveCartItemRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...
     def ClearCart(self, request: lumi.orders.v1.cart_pb2.ClearCartRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...
+    def DeleteCart(self, request: lumi.orders.v1.cart_pb2.DeleteCartRequest, context: Any) -> Awaitable[google.protobuf.empty_pb2.Empty]: ...
     def ApplyCoupon(self, request: lumi.orders.v1.cart_pb2.ApplyCouponRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...
     def RemoveCoupon(self, request: lumi.orders.v1.cart_pb2.RemoveCouponRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...
     def SetCartAddresses(self, request: lumi.orders.v1.cart_pb2.SetCartAddressesRequest, context: Any) -> Awaitable[lumi.orders.v1.cart_pb2.Cart]: ...

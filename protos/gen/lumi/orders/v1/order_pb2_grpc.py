@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.orders.v1 import order_pb2 as lumi_dot_orders_dot_v1_dot_order__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -81,6 +82,16 @@ class OrderServiceStub:
                 request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.RetryPayment = channel.unary_unary(
+                '/lumi.orders.v1.OrderService/RetryPayment',
+                request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.RetryPaymentRequest.SerializeToString,
+                response_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.PlaceOrderResponse.FromString,
+                _registered_method=True)
+        self.DeleteOrder = channel.unary_unary(
+                '/lumi.orders.v1.OrderService/DeleteOrder',
+                request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.DeleteOrderRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.BatchGetOrderStates = channel.unary_unary(
                 '/lumi.orders.v1.OrderService/BatchGetOrderStates',
                 request_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.BatchGetOrderStatesRequest.SerializeToString,
@@ -100,7 +111,8 @@ class OrderServiceServicer:
 
         NOT_FOUND when there is no such cart. FAILED_PRECONDITION CART_NOT_ACTIVE, CART_EMPTY, CART_BEING_PLACED,
         ADDRESS_REQUIRED, ADDRESS_NOT_FOUND, INSUFFICIENT_STOCK or VARIANT_NOT_SELLABLE with the variant at fault,
-        CURRENCY_MISMATCH, TOTAL_TOO_HIGH, COUPON_REFUSED, PAYMENT_REFUSED. ABORTED ETAG_MISMATCH when the cart has changed
+        CURRENCY_MISMATCH, TOTAL_TOO_HIGH, COUPON_REFUSED, PAYMENT_REFUSED, REFERENCE_GONE when an address, a variant or the
+        buyer was deleted meanwhile (metadata `target` and `id` say which). ABORTED ETAG_MISMATCH when the cart has changed
         since `cart_etag`, PLACING_UNDONE when a crash or a service that is away had it undone: place it again with a new
         request id. DEADLINE_EXCEEDED when the outcome is not known yet: ask again with the same request id.
         """
@@ -175,8 +187,36 @@ class OrderServiceServicer:
         or refunded, the coupon is free again, stock is released or put back on the shelf. Cancelling it again returns the
         same order.
         NOT_FOUND when there is none that the caller may see. FAILED_PRECONDITION ORDER_NOT_CANCELLABLE when it is past
-        that, CART_BEING_PLACED while the outcome of placing it is not known. ABORTED ETAG_MISMATCH when `etag` is stale,
-        or others keep changing the order.
+        that, CART_BEING_PLACED while the outcome of placing it is not known, PAYMENT_BEING_RETRIED while that of a further
+        payment is not. ABORTED ETAG_MISMATCH when `etag` is stale, or others keep changing the order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryPayment(self, request, context):
+        """Asks anew for the money of an order that waits for it, after the payment before it failed or was given up: a further
+        payment of the same order, which is PENDING or, where that settled at once, PAID. What is held for the order stays
+        held; how long the order may wait for its money does not begin anew.
+
+        NOT_FOUND when there is none that the caller may see. FAILED_PRECONDITION ORDER_NOT_PAYABLE when it is not PENDING,
+        PAYMENT_NOT_FAILED while a payment of it may still come or has, PAYMENT_BEING_RETRIED while another call is at it,
+        CART_BEING_PLACED while the outcome of placing it is not known, RESERVATION_GONE, INSUFFICIENT_STOCK or
+        VARIANT_NOT_SELLABLE when its stock was given back and cannot be had again, PAYMENT_REFUSED. ABORTED ETAG_MISMATCH
+        when `etag` is stale, or others keep changing the order. UNAVAILABLE or DEADLINE_EXCEEDED when the outcome is not
+        known yet: ask again with the same request id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOrder(self, request, context):
+        """Deletes a CANCELLED order for good, with its lines and its history: one that never had a payment, as what has been paid
+        for, or was to be, is kept. Uses of a coupon that are still noted for it go too; reviews stay, and name no order any
+        more.
+        NOT_FOUND when there is no such order. FAILED_PRECONDITION ORDER_NOT_DELETABLE when it is not CANCELLED, or something
+        taken for it is still to be given back; REFERENCED when it has a payment. ABORTED ETAG_MISMATCH when `etag` is stale,
+        DELETION_UNDER_WAY while another call deletes it. UNAVAILABLE while payments is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +276,16 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.CancelOrder,
                     request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.CancelOrderRequest.FromString,
                     response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'RetryPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryPayment,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.RetryPaymentRequest.FromString,
+                    response_serializer=lumi_dot_orders_dot_v1_dot_order__pb2.PlaceOrderResponse.SerializeToString,
+            ),
+            'DeleteOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOrder,
+                    request_deserializer=lumi_dot_orders_dot_v1_dot_order__pb2.DeleteOrderRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'BatchGetOrderStates': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetOrderStates,
@@ -488,6 +538,60 @@ class OrderService:
             '/lumi.orders.v1.OrderService/CancelOrder',
             lumi_dot_orders_dot_v1_dot_order__pb2.CancelOrderRequest.SerializeToString,
             lumi_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.OrderService/RetryPayment',
+            lumi_dot_orders_dot_v1_dot_order__pb2.RetryPaymentRequest.SerializeToString,
+            lumi_dot_orders_dot_v1_dot_order__pb2.PlaceOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.orders.v1.OrderService/DeleteOrder',
+            lumi_dot_orders_dot_v1_dot_order__pb2.DeleteOrderRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

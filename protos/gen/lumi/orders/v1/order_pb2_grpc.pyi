@@ -3,6 +3,7 @@ from typing import Any
 
 import grpc.aio
 import lumi._aio
+import google.protobuf.empty_pb2
 import lumi.orders.v1.order_pb2
 
 class OrderServiceStub:
@@ -16,6 +17,8 @@ class OrderServiceStub:
     ShipOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.ShipOrderRequest, lumi.orders.v1.order_pb2.Order]
     DeliverOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.DeliverOrderRequest, lumi.orders.v1.order_pb2.Order]
     CancelOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.CancelOrderRequest, lumi.orders.v1.order_pb2.Order]
+    RetryPayment: lumi._aio.Unary[lumi.orders.v1.order_pb2.RetryPaymentRequest, lumi.orders.v1.order_pb2.PlaceOrderResponse]
+    DeleteOrder: lumi._aio.Unary[lumi.orders.v1.order_pb2.DeleteOrderRequest, google.protobuf.empty_pb2.Empty]
     BatchGetOrderStates: lumi._aio.Unary[lumi.orders.v1.order_pb2.BatchGetOrderStatesRequest, lumi.orders.v1.order_pb2.BatchGetOrderStatesResponse]
 
 class OrderServiceServicer:
@@ -28,6 +31,8 @@ class OrderServiceServicer:
     def ShipOrder(self, request: lumi.orders.v1.order_pb2.ShipOrderRequest, context: Any) -> Awaitable[lumi.orders.v1.order_pb2.Order]: ...
     def DeliverOrder(self, request: lumi.orders.v1.order_pb2.DeliverOrderRequest, context: Any) -> Awaitable[lumi.orders.v1.order_pb2.Order]: ...
     def CancelOrder(self, request: lumi.orders.v1.order_pb2.CancelOrderRequest, context: Any) -> Awaitable[lumi.orders.v1.order_pb2.Order]: ...
+    def RetryPayment(self, request: lumi.orders.v1.order_pb2.RetryPaymentRequest, context: Any) -> Awaitable[lumi.orders.v1.order_pb2.PlaceOrderResponse]: ...
+    def DeleteOrder(self, request: lumi.orders.v1.order_pb2.DeleteOrderRequest, context: Any) -> Awaitable[google.protobuf.empty_pb2.Empty]: ...
     def BatchGetOrderStates(self, request: lumi.orders.v1.order_pb2.BatchGetOrderStatesRequest, context: Any) -> Awaitable[lumi.orders.v1.order_pb2.BatchGetOrderStatesResponse]: ...
 
 def add_OrderServiceServicer_to_server(

@@ -121,7 +121,8 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordManualPayment(self, request, context):
-        """Says that the money of a MANUAL payment has come, by bank or over the counter: it is SETTLED in full.
+        """Says what came of a MANUAL payment, at the bank or over the counter. Its money has come: it is SETTLED in full. Or,
+        with a `failure_code`, it has not come and will not: it is FAILED, and its order can be paid otherwise.
         NOT_FOUND when there is no such payment. FAILED_PRECONDITION PAYMENT_NOT_MANUAL, PAYMENT_NOT_RECORDABLE when it is
         settled or given up, AMOUNT_DIFFERS when `amount` is not the payment's. ALREADY_EXISTS TRANSACTION_ID_TAKEN when
         another payment has the transaction id. ABORTED ETAG_MISMATCH when `etag` is stale.

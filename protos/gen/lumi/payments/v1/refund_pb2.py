@@ -29,7 +29,7 @@ from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/payments/v1/refund.proto\x12\x10lumi.payments.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1clumi/common/v1/options.proto\"\x86\x02\n\x06Refund\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.lumi.payments.v1.RefundStatus\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0etransaction_id\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x03\n\x13\x43reateRefundRequest\x12*\n\npayment_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\xcd\x02\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x12.google.type.MoneyB\xa8\x02\xbaH\xa4\x02\xba\x01\xa0\x02\n\x05money\x12Imust be 0.01 to 999,999,999,999.99 in whole cents of an ISO 4217 currency\x1a\xcb\x01this.currency_code.matches(\'^[A-Z]{3}$\') && this.units >= 0 && this.units <= 999999999999 && this.nanos >= 0 && this.nanos < 1000000000 && this.nanos % 10000000 == 0 && (this.units > 0 || this.nanos > 0)\x12\x1c\n\x06reason\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"6\n\x10GetRefundRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\x81\x01\n\x12ListRefundsRequest\x12*\n\npayment_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\"Y\n\x13ListRefundsResponse\x12)\n\x07refunds\x18\x01 \x03(\x0b\x32\x18.lumi.payments.v1.Refund\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x7f\n\x0cRefundStatus\x12\x1d\n\x19REFUND_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15REFUND_STATUS_PENDING\x10\x01\x12\x1b\n\x17REFUND_STATUS_SUCCEEDED\x10\x02\x12\x18\n\x14REFUND_STATUS_FAILED\x10\x03\x32\xc9\x03\n\rRefundService\x12\x9a\x01\n\x0c\x43reateRefund\x12%.lumi.payments.v1.CreateRefundRequest\x1a\x18.lumi.payments.v1.Refund\"I\x8a\xb5\x18\x19\"\x0fpayments.refund*\x06orders\x82\xd3\xe4\x93\x02&\"!/v1/payments/{payment_id}/refunds:\x01*\x12{\n\tGetRefund\x12\".lumi.payments.v1.GetRefundRequest\x1a\x18.lumi.payments.v1.Refund\"0\x90\x02\x01\x8a\xb5\x18\x11\"\rpayments.read0\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/refunds/{id}\x12\x9d\x01\n\x0bListRefunds\x12$.lumi.payments.v1.ListRefundsRequest\x1a%.lumi.payments.v1.ListRefundsResponse\"A\x90\x02\x01\x8a\xb5\x18\x11\"\rpayments.read0\x01\x82\xd3\xe4\x93\x02#\x12!/v1/payments/{payment_id}/refundsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlumi/payments/v1/refund.proto\x12\x10lumi.payments.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1clumi/common/v1/options.proto\"\x86\x02\n\x06Refund\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.lumi.payments.v1.RefundStatus\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0etransaction_id\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xeb\x03\n\x13\x43reateRefundRequest\x12*\n\npayment_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\xcd\x02\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x12.google.type.MoneyB\xa8\x02\xbaH\xa4\x02\xba\x01\xa0\x02\n\x05money\x12Imust be 0.01 to 999,999,999,999.99 in whole cents of an ISO 4217 currency\x1a\xcb\x01this.currency_code.matches(\'^[A-Z]{3}$\') && this.units >= 0 && this.units <= 999999999999 && this.nanos >= 0 && this.nanos < 1000000000 && this.nanos % 10000000 == 0 && (this.units > 0 || this.nanos > 0)\x12\x1c\n\x06reason\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x19\n\x04\x65tag\x18\x05 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\"6\n\x10GetRefundRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\"\x81\x01\n\x12ListRefundsRequest\x12*\n\npayment_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\"Y\n\x13ListRefundsResponse\x12)\n\x07refunds\x18\x01 \x03(\x0b\x32\x18.lumi.payments.v1.Refund\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x7f\n\x0cRefundStatus\x12\x1d\n\x19REFUND_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15REFUND_STATUS_PENDING\x10\x01\x12\x1b\n\x17REFUND_STATUS_SUCCEEDED\x10\x02\x12\x18\n\x14REFUND_STATUS_FAILED\x10\x03\x32\xc9\x03\n\rRefundService\x12\x9a\x01\n\x0c\x43reateRefund\x12%.lumi.payments.v1.CreateRefundRequest\x1a\x18.lumi.payments.v1.Refund\"I\x8a\xb5\x18\x19\"\x0fpayments.refund*\x06orders\x82\xd3\xe4\x93\x02&\"!/v1/payments/{payment_id}/refunds:\x01*\x12{\n\tGetRefund\x12\".lumi.payments.v1.GetRefundRequest\x1a\x18.lumi.payments.v1.Refund\"0\x90\x02\x01\x8a\xb5\x18\x11\"\rpayments.read0\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/refunds/{id}\x12\x9d\x01\n\x0bListRefunds\x12$.lumi.payments.v1.ListRefundsRequest\x1a%.lumi.payments.v1.ListRefundsResponse\"A\x90\x02\x01\x8a\xb5\x18\x11\"\rpayments.read0\x01\x82\xd3\xe4\x93\x02#\x12!/v1/payments/{payment_id}/refundsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEREFUNDREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
   _globals['_CREATEREFUNDREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEREFUNDREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_CREATEREFUNDREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_CREATEREFUNDREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_GETREFUNDREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETREFUNDREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
   _globals['_LISTREFUNDSREQUEST'].fields_by_name['payment_id']._loaded_options = None
@@ -58,18 +60,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFUNDSERVICE'].methods_by_name['GetRefund']._serialized_options = b'\220\002\001\212\265\030\021\"\rpayments.read0\001\202\323\344\223\002\022\022\020/v1/refunds/{id}'
   _globals['_REFUNDSERVICE'].methods_by_name['ListRefunds']._loaded_options = None
   _globals['_REFUNDSERVICE'].methods_by_name['ListRefunds']._serialized_options = b'\220\002\001\212\265\030\021\"\rpayments.read0\001\202\323\344\223\002#\022!/v1/payments/{payment_id}/refunds'
-  _globals['_REFUNDSTATUS']._serialized_start=1209
-  _globals['_REFUNDSTATUS']._serialized_end=1336
+  _globals['_REFUNDSTATUS']._serialized_start=1236
+  _globals['_REFUNDSTATUS']._serialized_end=1363
   _globals['_REFUND']._serialized_start=199
   _globals['_REFUND']._serialized_end=461
   _globals['_CREATEREFUNDREQUEST']._serialized_start=464
-  _globals['_CREATEREFUNDREQUEST']._serialized_end=928
-  _globals['_GETREFUNDREQUEST']._serialized_start=930
-  _globals['_GETREFUNDREQUEST']._serialized_end=984
-  _globals['_LISTREFUNDSREQUEST']._serialized_start=987
-  _globals['_LISTREFUNDSREQUEST']._serialized_end=1116
-  _globals['_LISTREFUNDSRESPONSE']._serialized_start=1118
-  _globals['_LISTREFUNDSRESPONSE']._serialized_end=1207
-  _globals['_REFUNDSERVICE']._serialized_start=1339
-  _globals['_REFUNDSERVICE']._serialized_end=1796
+  _globals['_CREATEREFUNDREQUEST']._serialized_end=955
+  _globals['_GETREFUNDREQUEST']._serialized_start=957
+  _globals['_GETREFUNDREQUEST']._serialized_end=1011
+  _globals['_LISTREFUNDSREQUEST']._serialized_start=1014
+  _globals['_LISTREFUNDSREQUEST']._serialized_end=1143
+  _globals['_LISTREFUNDSRESPONSE']._serialized_start=1145
+  _globals['_LISTREFUNDSRESPONSE']._serialized_end=1234
+  _globals['_REFUNDSERVICE']._serialized_start=1366
+  _globals['_REFUNDSERVICE']._serialized_end=1823
 # @@protoc_insertion_point(module_scope)

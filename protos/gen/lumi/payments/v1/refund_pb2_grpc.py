@@ -65,7 +65,8 @@ class RefundServiceServicer:
         by hand, so its refund has SUCCEEDED at once.
         NOT_FOUND when there is no such payment. FAILED_PRECONDITION PAYMENT_NOT_REFUNDABLE when no money was captured,
         PAYMENT_ALREADY_REFUNDED when none of it is left, REFUND_TOO_HIGH when less is left than `amount`,
-        PROVIDER_UNAVAILABLE for a payment of a provider that is not set up. INVALID_ARGUMENT CURRENCY_MISMATCH.
+        PROVIDER_UNAVAILABLE for a payment of a provider that is not set up. INVALID_ARGUMENT CURRENCY_MISMATCH. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
