@@ -64,6 +64,7 @@ class Described:
     name: str
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
+    functions: tuple[str, ...] = ()
 
 
 def described() -> dict[str, Described]:
@@ -82,18 +83,31 @@ def ddl(schema: Described) -> Iterator[str]:
         parts += [f"check ({check})" for check in table.checks]
         yield f"create table {table.name} ({', '.join(parts)})"
         yield from (_index(table, index) for index in [*table.indexes, *_marked(table)])
+    for function in schema.functions:
+        yield f"create function {function} returns void language sql as ''"
     for table in schema.tables:
         for column in table.columns:
             if column.parent:
                 parent, rule = column.parent
                 key = f"foreign key ({column.name}) references {parent} (id) on delete {rule}"
                 yield f"alter table {table.name} add {key}"
+            if column.reference:
+                yield from _held(table, column)
+
+
+def _held(table: Table, column: Column) -> Iterator[str]:
+    """What holds a reference to another service; only the names are compared, what it does is tried elsewhere."""
+    name = f"{table.name}_{column.name}_reference"
+    yield f"create function {name}() returns trigger language plpgsql as 'begin return null; end'"
+    for event, of in (("insert", "insert"), ("update", f"update of {column.name}")):
+        yield f"create trigger {name}_{event} after {of} on {table.name} for each row execute function {name}()"
 
 
 def _schema(context: str, common: dict[str, Any]) -> Described:
     content = tomllib.loads((SEED / f"{context}.toml").read_text(encoding="utf-8"))
     tables = tuple(_table(context, name, of) for name, of in (content["tables"] | common).items())
-    return Described(context, {name: tuple(values.split()) for name, values in content["enums"].items()}, tables)
+    enums = {name: tuple(values.split()) for name, values in content["enums"].items()}
+    return Described(context, enums, tables, tuple(content.get("functions", ())))
 
 
 def _tables_of(file: str) -> dict[str, Any]:

@@ -164,3 +164,17 @@ async def connected(server: PostgresServer, role: str) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+async def test_what_acts_as_its_owner_is_the_service_s_alone_to_call_and_looks_nowhere_else(
+    live: Any, context: str
+) -> None:
+    found = await live.fetch(
+        "select proname, proconfig, array(select a.grantee::regrole::text from aclexplode(proacl) a "
+        "where a.grantee <> proowner) from pg_proc where pronamespace = $1::regnamespace and prosecdef",
+        context,
+    )
+
+    wanted = [("forget_origins", ['search_path=""'], ["lumi_identity"])] if context == "identity" else []
+    assert [tuple(row) for row in found] == wanted

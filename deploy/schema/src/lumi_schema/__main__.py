@@ -1,4 +1,4 @@
-"""Writes docs/schema-reference.md and the sources of docs/diagrams from the services' tables:
+"""Writes docs/schema-reference.md, the sources of docs/diagrams and what crosses services, from the tables:
 
 python -m lumi_schema           the texts
 python -m lumi_schema --draw    and the pictures of sources that changed
@@ -9,13 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from lumi_schema.crossings import crossings
 from lumi_schema.diagrams import diagrams
 from lumi_schema.draw import NotDrawn, draw, is_drawn
 from lumi_schema.model import read_contexts, read_every
 from lumi_schema.reference import reference
 from lumi_schema.words import UnknownWords
 
-DOCS = Path(__file__).resolve().parents[4] / "docs"
+ROOT = Path(__file__).resolve().parents[4]
+DOCS = ROOT / "docs"
+CROSSINGS = ROOT / "libs/common/src/lumi_common/db/crossings.py"
 
 
 def main() -> int:
@@ -50,7 +53,11 @@ def written(docs: Path) -> dict[Path, str]:
     """Every text by its path."""
     contexts = read_contexts()
     drawings = {docs / "diagrams" / f"{name}.dot": text for name, text in diagrams(contexts).items()}
-    return {docs / "schema-reference.md": reference(contexts, read_every()), **drawings}
+    return {
+        docs / "schema-reference.md": reference(contexts, read_every()),
+        **drawings,
+        CROSSINGS: crossings(contexts),
+    }
 
 
 def check(texts: dict[Path, str]) -> int:

@@ -32,6 +32,7 @@ class Context:
     __slots__ = (
         "_actor",
         "_headers",
+        "_request_id",
         "by_permission",
         "deadline",
         "ip",
@@ -68,6 +69,7 @@ class Context:
         self.by_permission = by_permission
         self.span = span
         self._headers: str | None = None
+        self._request_id = ""
 
     @classmethod
     def system(cls, name: str, *, timeout: float = 60.0, calls: "Iterable[Context]" = ()) -> "Context":
@@ -98,6 +100,10 @@ class Context:
         """Whose rows alone the call may touch; None when it may touch every row."""
         return self.principal.id if self.owner_only else None
 
+    def under(self, request_id: str) -> None:
+        """Tell from now on, in what the call writes, under which request id it came."""
+        self._request_id, self._headers = request_id, None
+
     def remaining(self) -> float:
         """Seconds left before the deadline, never below zero."""
         return max(0.0, self.deadline - monotonic())
@@ -111,15 +117,16 @@ class Context:
     def headers(self) -> str:
         """What outbox rows keep about the call, as JSON text; empty values are null."""
         if self._headers is None:
-            self._headers = json.dumps(
-                {
-                    "actor_type": self.actor.type,
-                    "actor_id": self.actor.id or None,
-                    "ip_address": self.ip or None,
-                    "user_agent": self.user_agent or None,
-                    "traceparent": self.traceparent or None,
-                }
-            )
+            told: dict[str, object] = {
+                "actor_type": self.actor.type,
+                "actor_id": self.actor.id or None,
+                "ip_address": self.ip or None,
+                "user_agent": self.user_agent or None,
+                "traceparent": self.traceparent or None,
+            }
+            if self._request_id:
+                told["request"] = {"principal": self.principal.key, "method": self.method, "id": self._request_id}
+            self._headers = json.dumps(told)
         return self._headers
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from logging import getLogger
 from pathlib import Path
@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import uvloop
 
+from lumi_common import crash
 from lumi_common.clock import Clock, utc_now
 from lumi_common.context import Context
 from lumi_common.db.database import Database, Refusals
+from lumi_common.db.invariants import Invariant, Invariants
+from lumi_common.db.references import heard, owned, restricting
+from lumi_common.db.referrer import Referrer
 from lumi_common.db.request import forget_expired
+from lumi_common.deletions import Deletions
 from lumi_common.errors import Unavailable
 from lumi_common.events.broker import Broker
 from lumi_common.events.consumer import Consumer
-from lumi_common.events.handlers import Handler
+from lumi_common.events.handlers import Handler, InTransaction
 from lumi_common.events.relay import Relay
 from lumi_common.figures import Gauge, Gauges, Read, of_every_service
 from lumi_common.logs import configure_logs, current_call, described
@@ -74,6 +79,7 @@ class Runtime(Generic[S]):
             self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience
         )
         self.server = RpcServer(name, settings, self.verifier, self.telemetry)
+        self.deletions = Deletions(self.db, self.peer)
         self._peers: dict[str, PeerChannel] = {}
         self._work: dict[str, Work] = {}
         self._consumers: list[Consumer] = []
@@ -84,9 +90,31 @@ class Runtime(Generic[S]):
         """Serve a servicer with the generated `add_..._to_server`, on the ports that its options name."""
         self.server.add(add_to_server, servicer)
 
-    def serve_operations(self, add_to_server: AddToServer) -> None:
-        """Serve the OperationsService of this context's package, for the relay and all consumers of this service."""
-        self.serve(add_to_server, OperationsService(self.db, self._consumers))
+    def serve_operations(
+        self, add_to_server: AddToServer, referrer: Referrer, invariants: Iterable[Invariant] = ()
+    ) -> None:
+        """Serve the OperationsService of this context's package, for the relay and all consumers of this service.
+
+        What refers to other services' rows follows their end, and what others refer to is taken back to them when its
+        deletion was left unfinished.
+        `invariants` are those that this service's schema can answer by itself. A gauge tells what broke, looked at
+        every LUMI_INVARIANTS_SECONDS; nothing looks where telemetry is off.
+        """
+        own = Invariants(self.db, invariants)
+        self.serve(add_to_server, OperationsService(self.db, self._consumers, referrer, self.peer, own))
+        if heard(self.name):
+            self.consume(f"{self.name}-references", InTransaction(referrer.follow))
+        if any(restricting(kind) for kind in owned(self.name)):
+            self.every(self.settings.sweep_seconds, "deletions", self.deletions.sweep)
+        if self.telemetry is not None:
+            self.every(self.settings.invariants_seconds, "invariants", own.watch)
+            self.gauge(
+                "lumi.invariants.broken",
+                lambda: own.broken,
+                by="lumi.invariant",
+                unit="{row}",
+                description="Rows that break an invariant",
+            )
 
     def peer(self, name: str) -> PeerChannel:
         """The channel to a peer named in LUMI_PEERS; made at first use, closed at the end.
@@ -236,6 +264,7 @@ def run(
         raise SystemExit(f"usage: python -m lumi_{name} [{' | '.join(known)}]")
     settings = settings_class.load()
     configure_logs(name, settings.log_level)
+    crash.arm(settings.crash_at)
     if command == "migrate":
         _migrate(settings, metadata, migrations)
         return

@@ -91,9 +91,11 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     max_requests: int = Field(default=512, gt=0)
 
+    sweep_seconds: float = Field(default=15.0, gt=0)
     otlp_endpoint: OtlpEndpoint = ""
+    invariants_seconds: float = Field(default=300.0, gt=0)
     trace_ratio: float = Field(default=0.0, ge=0, le=1)
-    crash_at: Annotated[str, OnlyLocal(bool, "a crash point")] = ""
+    crash_at: Annotated[str, Field(pattern=r"^(/.+|[\w. -]+(:[1-9]\d*)?)?$"), OnlyLocal(bool, "a crash point")] = ""
 
     @classmethod
     def load(cls) -> Self:

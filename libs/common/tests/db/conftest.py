@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from libs.common.tests.db.crossing import Crossing, make
 from libs.common.tests.db.widgets import metadata
 from lumi_common.context import Context
 from lumi_common.db.database import Database
@@ -35,6 +36,20 @@ async def database(server: PostgresServer) -> AsyncIterator[Database]:
     await database.open()
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+async def crossing_server() -> AsyncIterator[PostgresServer]:
+    with testing.postgres("crossing") as server:
+        await make(server)
+        yield server
+
+
+@pytest.fixture
+async def crossing(crossing_server: PostgresServer) -> AsyncIterator[Crossing]:
+    """Two schemas, one of which refers to the other, as new."""
+    async with Crossing.opened(crossing_server) as crossing:
+        yield crossing
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import bindparam, insert
 
@@ -121,6 +122,19 @@ async def test_a_hidden_row_is_gone_until_it_is_restored(database: Database, con
     assert [row["type"] for row in await outbox(database)] == [
         "widget.created", "widget.deleted", "widget.undeleted", "widget.purged",
     ]  # fmt: skip
+
+
+async def test_a_hidden_row_is_locked_where_that_is_asked_for(database: Database, context: Context) -> None:
+    widgets = WidgetRepository(database.on(context))
+    widget = await widgets.insert(a_widget(), "widget.created")
+    hidden = await widgets.soft_delete(widget.id, "widget.deleted")
+
+    async with database.transaction(context) as tx:
+        assert await WidgetRepository(tx).lock(widget.id, include_deleted=True) == hidden
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await database.pool.fetchrow("select from widgets where id = $1 for update nowait", widget.id)
+        with pytest.raises(NotFound):
+            await WidgetRepository(tx).lock(widget.id)
 
 
 async def test_someone_elses_row_and_a_missing_row_are_the_same(database: Database, context: Context) -> None:

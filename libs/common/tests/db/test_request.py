@@ -9,10 +9,11 @@ from uuid import uuid4
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from libs.common.tests.db.widgets import Widget, WidgetRepository
+from libs.common.tests.db.widgets import Widget, WidgetRepository, metadata
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_common.db.invariants import Finding, Invariants, of_every_schema
 from lumi_common.db.request import forget_expired
 from lumi_common.errors import Aborted, AlreadyExists, InvalidArgument
 from lumi_common.principal import Principal
@@ -81,6 +82,39 @@ async def test_a_repeat_gets_the_first_answer(database: Database, make: Any) -> 
 
     assert first == second
     assert await count(database, "widgets") == await count(database, "outbox_events") == 1
+
+
+@both_ways
+async def test_what_was_written_tells_the_request_that_it_was_for(database: Database, make: Any) -> None:
+    request = MakeWidgetRequest(name="one", request_id=str(uuid4()))
+
+    await make(database, request, called_by("ada"))
+    await make(database, MakeWidgetRequest(name="two"), called_by("ada"))
+
+    told = await database.pool.fetch("select headers -> 'request' as request from outbox_events order by seq")
+    asked = {"principal": "user:ada", "method": _METHOD, "id": request.request_id}
+    assert [row["request"] for row in told] == [asked, None]
+
+
+@both_ways
+async def test_an_effect_that_a_request_had_twice_is_found_in_the_books(database: Database, make: Any) -> None:
+    own = Invariants(database, [each for each in of_every_schema(metadata) if each.id == "X5"])
+    request = MakeWidgetRequest(name="one", request_id=str(uuid4()))
+    await make(database, request, called_by("ada"))
+    assert await own.look() == [Finding("X5", 0)]
+
+    await database.pool.execute("delete from request_ids")
+    await make(database, MakeWidgetRequest(name="two", request_id=request.request_id), called_by("ada"))
+
+    (found,) = await own.look()
+    assert [(row["what"], row["request_id"], row["times"]) for row in found.sample] == [
+        ("effects", request.request_id, 2)
+    ]
+    await database.pool.execute(
+        "update outbox_events set created_at = created_at - interval '25 hours' "
+        "where seq = (select min(seq) from outbox_events)"
+    )
+    assert await own.look() == [Finding("X5", 0)], "an id is good again after a day"
 
 
 @both_ways

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from lumi.common.v1 import operations_pb2 as pb
 from lumi.identity.v1 import operations_pb2 as _  # noqa: F401  # the methods' descriptors
 
 from libs.common.tests.events.world import World, eventually
 from lumi_common.context import Context
+from lumi_common.db.referrer import Referrer
+from lumi_common.db.tables import common_tables, schema
 from lumi_common.events.consumer import Consumer
 from lumi_common.principal import Principal
 from lumi_common.rpc.convert import time_to_proto
@@ -20,7 +23,9 @@ class Staff:
     """Calls the methods as one user."""
 
     def __init__(self, here: World, *consumers: Consumer) -> None:
-        self.service = OperationsService(here.database, consumers)
+        nothing = schema(here.name)
+        referrer = Referrer(nothing, common_tables(nothing), ())
+        self.service = OperationsService(here.database, consumers, referrer, _nobody)
 
     async def letters(self, consumer: str = "") -> list[pb.DeadLetter]:
         """The first page."""
@@ -60,3 +65,7 @@ class Staff:
 
 def _call(method: str) -> Context:
     return Context(f"lumi.identity.v1.OperationsService/{method}", Principal.user("ada"), ip="192.0.2.7")
+
+
+def _nobody(name: str) -> Any:
+    raise LookupError(name)

@@ -332,5 +332,31 @@ async def test_a_letter_that_is_not_there_is_not_found(here: World) -> None:
         await Staff(here).redrive("c0")
 
 
+async def test_who_redrove_or_skipped_it_is_told_to_the_audit(here: World) -> None:
+    poison = Poison(1)
+    consumer = here.consumer(poison.handler(), attempts=1)
+    staff = Staff(here, consumer)
+    async with running(here.relay().run(), consumer.run()):
+        await here.tell("a", "a")
+        first, _ = await staff.wait_for(2)
+        poison.versions = {2}
+        await staff.redrive(first.id)
+        [second] = await staff.letters()
+        await staff.skip(second.id)
+
+    rows = await here.database.pool.fetch(
+        "select aggregate_id, type, records, headers from outbox_events where aggregate = 'DeadLetter' order by seq"
+    )
+    assert [(row["aggregate_id"], row["type"]) for row in rows] == [
+        (first.id, "dead_letter.redriven"), (second.id, "dead_letter.skipped"),
+    ]  # fmt: skip
+    assert {(row["headers"]["actor_type"], row["headers"]["actor_id"]) for row in rows} == {("user", "ada")}
+    [record] = rows[0]["records"]
+    assert (record["entity"], record["id"], record["audit"]) == ("DeadLetter", first.id, True)
+    assert record["before"] == {
+        "consumer": consumer.name, "event_id": first.event_id, "subject": first.subject, "attempts": 1,
+    }  # fmt: skip
+
+
 async def _count(here: World, effects: int) -> bool:
     return len(await here.effects()) == effects

@@ -102,7 +102,7 @@ async def test_postgres_is_killed_while_events_flow(
             relay, consumer = here.relay(batch=16), here.consumer(handler, batch=16)
             async with running(relay.run(), consumer.run()):
                 for share in (50, 200):
-                    await eventually(partial(took_effect, here, share))
+                    await eventually(partial(took_effect, here, share), seconds=60)
                     await asyncio.to_thread(kill)
                 await eventually(settled(here, len(THINGS) * ROUNDS), seconds=60)
             await assert_each_took_effect_once_and_in_order(here)

@@ -140,7 +140,8 @@ async def test_what_no_stream_takes_does_not_come_back_once_it_is_skipped(here: 
         [again] = await staff.wait_for(1)
         await staff.skip(again.id)
         await eventually(here.published)
-        assert (await staff.republish())[0] == 2
+        # The two that a stream took, and that staff redrove and skipped the third.
+        assert (await staff.republish())[0] == 2 + 2
         await eventually(here.published)
     assert await staff.letters() == []
 

@@ -99,10 +99,11 @@ async def test_a_service_hears_no_inbox_but_its_own(nats_server: NatsServer) -> 
 
 
 def test_permissions_name_only_what_the_service_owns() -> None:
-    assert permissions("marketing") == {
-        "publish": {"allow": ["lumi.marketing.>"]},
-        "subscribe": {"allow": ["_INBOX_marketing.>"]},
-    }
+    said = permissions("marketing")
+    assert said["subscribe"] == {"allow": ["_INBOX_marketing.>"]}
+    events, *consumers = said["publish"]["allow"]
+    assert events == "lumi.marketing.>"
+    assert consumers and all(".marketing-references" in subject for subject in consumers)
     with pytest.raises(KeyError):
         durable("marketing-nothing")
 

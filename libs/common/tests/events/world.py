@@ -50,7 +50,8 @@ _HEADERS = {
 
 
 async def note(tx: Executor, events: Sequence[Event]) -> None:
-    """The effect that tests count: one row per event."""
+    """The effect that tests count: one row per event of a thing."""
+    events = [event for event in events if event.aggregate == "Thing"]
     await tx.fetch(
         _EFFECT,
         ids=[event.id for event in events],

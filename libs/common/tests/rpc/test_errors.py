@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import json
 import logging
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -8,7 +10,7 @@ from lumi.common.v1 import errors_pb2
 
 from libs.common.tests.rpc.echo import EchoService, SayRequest, stubs
 from libs.common.tests.rpc.refusals import refused
-from lumi_common.errors import FailedPrecondition, FieldViolation, Reason
+from lumi_common.errors import FailedPrecondition, FieldViolation, LumiError, Reason
 from lumi_common.rpc.status import refuse
 
 
@@ -38,6 +40,21 @@ async def test_a_fault_of_ours_is_logged_once_with_its_trace_and_answered_withou
     assert seen.error.facts == {}
     (record,) = [each for each in caplog.records if each.exc_info]
     assert "hunter2" in str(record.exc_info[1])
+
+
+async def test_a_refusal_leaves_nothing_for_the_garbage_collector(echo):
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(5):
+            with suppress(grpc.aio.AioRpcError):
+                await echo.Say(SayRequest(text="refuse"))
+        gc.collect()
+        left = [each for each in gc.garbage if isinstance(each, LumiError | grpc.aio.AbortError)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert left == []
 
 
 async def test_every_field_at_fault_is_named(echo):

@@ -11,11 +11,12 @@ from uuid import UUID
 import asyncpg
 from google.protobuf.message import Message
 
+from lumi_common import crash
 from lumi_common.context import Context
 from lumi_common.db.pool import Pool
 from lumi_common.db.request import Command, Once
 from lumi_common.db.statement import Statement
-from lumi_common.errors import LumiError, Reason, Unavailable
+from lumi_common.errors import Aborted, FailedPrecondition, LumiError, Reason, Unavailable
 from lumi_common.logs import current_call
 from lumi_common.tracing import statement_span
 
@@ -101,6 +102,9 @@ class Database:
                 "jit": "off",
                 # Our statements are few and run often: planned once each, not anew for every set of values.
                 "plan_cache_mode": "force_generic_plan",
+                # And each finds its rows by a key. A plan made while a table was next to empty would read all of it,
+                # and go on to do so while it grows, until the table is next analyzed.
+                "enable_seqscan": "off",
                 "idle_in_transaction_session_timeout": "30s",
             },
         )
@@ -118,6 +122,8 @@ class Database:
         with statement_span(statement, current_call.get()):
             connection = await self._take()
             try:
+                if crash.armed:
+                    await _before_commit(connection, statement, values)
                 rows: list[Row] = await connection.fetch(statement.sql, *arguments)
             except Exception as error:
                 self.pool.give(connection)
@@ -126,6 +132,8 @@ class Database:
                 self.pool.discard(connection)
                 raise
             self.pool.give(connection)
+            if crash.armed and (step := statement.step_of(values)):
+                crash.point(_doer(), "after_commit", step)
             return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
@@ -133,6 +141,8 @@ class Database:
         with statement_span(statement, current_call.get()):
             connection = await self._take()
             try:
+                if crash.armed:
+                    await _before_commit(connection, statement, values)
                 row: Row | None = await connection.fetchrow(statement.sql, *arguments)
             except Exception as error:
                 self.pool.give(connection)
@@ -141,6 +151,8 @@ class Database:
                 self.pool.discard(connection)
                 raise
             self.pool.give(connection)
+            if crash.armed and (step := statement.step_of(values)):
+                crash.point(_doer(), "after_commit", step)
             return row
 
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
@@ -152,20 +164,27 @@ class Database:
         return Autocommit(self, context)
 
     @asynccontextmanager
-    async def transaction(self, context: Context) -> AsyncIterator["Transaction"]:
-        """BEGIN and COMMIT around the block; ROLLBACK when it raises. No remote call belongs inside."""
+    async def transaction(self, context: Context, step: str = "") -> AsyncIterator["Transaction"]:
+        """BEGIN and COMMIT around the block; ROLLBACK when it raises. No remote call belongs inside.
+
+        `step` names its crash points where its caller has another transaction.
+        """
         try:
             async with self.pool.connection() as connection:
                 commit = None
                 async with connection.transaction():
                     transaction = Transaction(self, connection, context)
                     yield transaction
+                    if crash.armed:
+                        crash.point(context.method, "before_commit", step)
                     if context.span is not None:
                         commit = context.span.of_statement("COMMIT")
                 if commit is not None:
                     commit.end()
         except _AWAY as error:
             self.refuse(error)
+        if crash.armed:
+            crash.point(context.method, "after_commit", step)
         if transaction.wrote_outbox:
             self.on_outbox_write()
 
@@ -181,7 +200,15 @@ class Database:
         """Raise what a failure of the driver means to the caller: a named refusal, Unavailable, or itself."""
         if isinstance(error, _AWAY):
             raise Unavailable(Reason.UNAVAILABLE, "Postgres is away for the moment") from error
-        refusal = self._refusals.get(getattr(error, "constraint_name", None) or "")
+        if isinstance(error, asyncpg.DeadlockDetectedError):
+            raise Aborted(Reason.UNAVAILABLE, "another change was in the way: try again") from error
+        name = getattr(error, "constraint_name", None) or ""
+        if name.endswith("_reference") and isinstance(error, asyncpg.ForeignKeyViolationError):
+            target, _, id = error.detail.partition(" ")
+            raise FailedPrecondition(
+                Reason.REFERENCE_GONE, "what it would refer to is gone", reference=name, target=target, id=id
+            ) from error
+        refusal = self._refusals.get(name)
         if refusal is None:
             raise error
         raise refusal() from error
@@ -248,6 +275,21 @@ class Transaction:
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
         row = await self.fetchrow(statement, **values)
         return None if row is None else row[0]
+
+
+async def _before_commit(connection: Any, statement: Statement, values: dict[str, Any]) -> None:
+    """The crash point of a statement that is its own commit: there it is written, and nothing more."""
+    if (step := statement.step_of(values)) and crash.due(_doer(), "before_commit", step):
+        try:
+            await connection.execute("begin")
+            await connection.fetch(statement.sql, *statement.arguments(values))
+        finally:
+            crash.die()
+
+
+def _doer() -> str:
+    call = current_call.get()
+    return "" if call is None else call.method
 
 
 def _nothing() -> None:

@@ -42,11 +42,15 @@ Dml = Insert | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One data-modifying part on an aggregate's table; its CTE has the table's columns and `record`."""
+    """One data-modifying part on an aggregate's table; its CTE has the table's columns and `record`.
+
+    `step` is its action where that is known before it runs.
+    """
 
     aggregate: "Aggregate"
     cte: CTE
     action: ColumnElement[str]
+    step: str = ""
 
 
 class Aggregate:
@@ -87,10 +91,13 @@ class Aggregate:
             told = literal_column(_quote(action), Text)
         else:
             told = action
-        cte = dml.returning(*self.table.c, told.label("action_"), self._record(dml, told, audit).label("record")).cte(
-            name
-        )
-        return Change(self, cte, told)
+        columns: list[ColumnElement[Any]] = list(self.table.c)
+        if isinstance(dml, Delete) and self.versioned:
+            # Its end comes after what was told of it last, to those who drop what is not newer.
+            columns = [(c + 1).label("version") if c.name == "version" else c for c in columns]
+        record = self._record(dml, told, audit).label("record")
+        cte = dml.returning(*columns, told.label("action_"), record).cte(name)
+        return Change(self, cte, told, action if isinstance(action, str) else "")
 
     def _record(self, dml: Dml, action: ColumnElement[str], audit: bool) -> ColumnElement[Any]:
         row = "old" if isinstance(dml, Delete) else "new"
@@ -150,7 +157,7 @@ def recorded(
     statement = answer.add_cte(*(change.cte for change in changes), *parts, outbox)
     if request:
         statement = statement.add_cte(_request(common.request_ids, root).cte("request"))
-    return Statement(statement, writes_outbox=True)
+    return Statement(statement, writes_outbox=True, step=root.step)
 
 
 def _outbox(outbox: Table, root: Change, changes: Sequence[Change], batch: bool) -> Insert:

@@ -41,6 +41,7 @@ class Repository(Generic[E]):
     _get: ClassVar[Statement]
     _get_with_deleted: ClassVar[Statement]
     _lock: ClassVar[Statement]
+    _lock_with_deleted: ClassVar[Statement]
     _insert: ClassVar[Statement]
     _insert_once: ClassVar[Statement]
     _save: ClassVar[Statement]
@@ -57,6 +58,7 @@ class Repository(Generic[E]):
         cls._get = Statement(cls._one(live(table)))
         cls._get_with_deleted = Statement(cls._one(live(table, include_deleted=True)))
         cls._lock = Statement(cls._one(live(table)).with_for_update())
+        cls._lock_with_deleted = Statement(cls._one(live(table, include_deleted=True)).with_for_update())
         new = insert(table).values({name: bindparam(name, type_=table.c[name].type) for name in cls._names})
         cls._insert = recorded(common, aggregate.change(new))
         cls._insert_once = recorded(common, aggregate.change(new), request=True)
@@ -79,7 +81,8 @@ class Repository(Generic[E]):
         """The dataclass of a row that has the entity's columns."""
         values = {name: row[name] for name in cls._names}
         for name, kind in cls._enums:
-            values[name] = kind(values[name])
+            if values[name] is not None:
+                values[name] = kind(values[name])
         made: E = cls.entity(**values)
         return made
 
@@ -96,9 +99,10 @@ class Repository(Generic[E]):
             raise self.not_found(id)
         return found
 
-    async def lock(self, id: str, *, owner: str | None = None) -> E:
+    async def lock(self, id: str, *, owner: str | None = None, include_deleted: bool = False) -> E:
         """The row, held until the transaction ends; raises NotFound."""
-        row = await self._on.fetchrow(self._lock, id=id, owner=owner)
+        statement = self._lock_with_deleted if include_deleted else self._lock
+        row = await self._on.fetchrow(statement, id=id, owner=owner)
         if row is None:
             raise self.not_found(id)
         return self.row(row)

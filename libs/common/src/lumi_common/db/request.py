@@ -92,6 +92,8 @@ class _Request:
         self.answer: Any = None
         self._database, self._request = database, request
         self._id: str = getattr(request, "request_id", "")
+        if self._id:
+            context.under(self._id)
 
     def _key(self) -> dict[str, str]:
         return {

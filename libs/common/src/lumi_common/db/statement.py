@@ -28,18 +28,20 @@ class Statement:
     """SQL text with the order of its parameters; build it at import, never per call.
 
     `writes_outbox` says that the statement writes an outbox row, and so takes the parameter `headers`.
-    Constants inside the expression keep their values; every other parameter must be given by name.
+    Constants inside the expression keep their values; every other parameter must be given by name. `step` is what a
+    change is called among crash points, such as `order.placed`; without one it is the parameter `action`, if any.
     """
 
-    __slots__ = ("_constants", "_order", "_summary", "sql", "writes_outbox")
+    __slots__ = ("_constants", "_order", "_step", "_summary", "sql", "writes_outbox")
 
-    def __init__(self, expression: ClauseElement, *, writes_outbox: bool = False) -> None:
+    def __init__(self, expression: ClauseElement, *, writes_outbox: bool = False, step: str = "") -> None:
         compiled = expression.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         self._order = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
         required = {name for name, bind in compiled.binds.items() if bind.required}  # type: ignore[attr-defined]
         self._constants = {name: value for name, value in compiled.params.items() if name not in required}
         self.writes_outbox = writes_outbox
+        self._step = step
         self._summary = ""
 
     @property
@@ -53,6 +55,10 @@ class Statement:
         if not self._summary:
             self._summary = _summary_of(self.sql)
         return self._summary
+
+    def step_of(self, given: Mapping[str, Any]) -> str:
+        """Which step it is with these values; empty for one without a crash point of its own."""
+        return self._step or given.get("action", "")
 
     def arguments(self, given: Mapping[str, Any]) -> list[Any]:
         """Values in the order of `$1, $2, …`; KeyError names a parameter that is missing."""

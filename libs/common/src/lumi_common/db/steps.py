@@ -74,3 +74,77 @@ def drop_common_tables(schema: str) -> None:
     """Undo `create_common_tables`."""
     for table in ("request_ids", "dead_letters", "inbox_versions", "inbox_events", "outbox_events"):
         op.execute(f"drop table {schema}.{table}")
+
+
+def create_reference_tables(schema: str) -> None:
+    """What other services' rows are referred to, and which rows of our own are being deleted."""
+    op.execute(f"""
+        create table {schema}.reference_targets (
+            kind text not null,
+            id text collate "C" not null,
+            gone_at timestamptz,
+            constraint reference_targets_pkey primary key (kind, id)
+        )""")
+    op.execute(f"""
+        create table {schema}.deletions (
+            id text collate "C" not null,
+            kind text not null,
+            entity_id text collate "C" not null,
+            step text not null,
+            deadline timestamptz not null,
+            created_at timestamptz not null default now(),
+            updated_at timestamptz not null default now(),
+            constraint deletions_pkey primary key (id),
+            constraint deletions_step_check check (step in ('FENCE', 'UNFENCE'))
+        )""")
+    op.execute(f"create index deletions_deadline_idx on {schema}.deletions (deadline)")
+    op.execute(f"create unique index deletions_kind_entity_id_key on {schema}.deletions (kind, entity_id)")
+
+
+def drop_reference_tables(schema: str) -> None:
+    """Undo `create_reference_tables`."""
+    for table in ("deletions", "reference_targets"):
+        op.execute(f"drop table {schema}.{table}")
+
+
+def hold_reference(schema: str, table: str, column: str, target: str) -> None:
+    """Let no row of the table name what is gone: the database holds the target when a row comes to name it.
+
+    The target's row in `reference_targets` is taken `for key share`, which whoever deletes the target waits for; the
+    id is taken on trust when it is named for the first time, so whoever writes it has it from the owner.
+    """
+    name = f"{table}_{column}_reference"
+    op.execute(f"""
+        create function {schema}.{name}() returns trigger language plpgsql as $$
+        begin
+            perform from {schema}.reference_targets
+            where kind = '{target}' and id = new.{column} and gone_at is null for key share;
+            if not found then
+                insert into {schema}.reference_targets (kind, id) values ('{target}', new.{column})
+                on conflict do nothing;
+                perform from {schema}.reference_targets
+                where kind = '{target}' and id = new.{column} and gone_at is null for key share;
+                if not found then
+                    raise foreign_key_violation using
+                        message = 'what the row refers to is gone',
+                        constraint = '{name}', detail = '{target} ' || new.{column};
+                end if;
+            end if;
+            return null;
+        end $$""")
+    # Two triggers, as an insert has no old row to compare with.
+    for event, condition in (
+        ("insert", f"new.{column} is not null"),
+        (f"update of {column}", f"new.{column} is not null and new.{column} is distinct from old.{column}"),
+    ):
+        op.execute(f"""
+            create trigger {name}_{event.split()[0]} after {event} on {schema}.{table}
+            for each row when ({condition}) execute function {schema}.{name}()""")
+
+
+def release_reference(schema: str, table: str, column: str) -> None:
+    """Undo `hold_reference`."""
+    name = f"{table}_{column}_reference"
+    for event in ("insert", "update"):
+        op.execute(f"drop trigger {name}_{event} on {schema}.{table}")
+    op.execute(f"drop function {schema}.{name}()")

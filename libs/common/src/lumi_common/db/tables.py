@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Identity,
@@ -72,10 +73,12 @@ class CommonTables:
     inbox_versions: Table
     dead_letters: Table
     request_ids: Table
+    reference_targets: Table
+    deletions: Table
 
 
 def common_tables(metadata: MetaData) -> CommonTables:
-    """Declare outbox, inbox, dead letters and request ids in this schema."""
+    """Declare in this schema what libs/common keeps: events, answers, and what holds references across services."""
     outbox = Table(
         "outbox_events",
         metadata,
@@ -131,4 +134,24 @@ def common_tables(metadata: MetaData) -> CommonTables:
         Column("expires_at", timestamp, nullable=False, index=True),
         *stamps(),
     )
-    return CommonTables(outbox, inbox, inbox_versions, dead_letters, request_ids)
+    reference_targets = Table(
+        "reference_targets",
+        metadata,
+        Column("kind", Text, primary_key=True),
+        Column("id", identifier, primary_key=True),
+        Column("gone_at", timestamp),
+    )
+    deletions = Table(
+        "deletions",
+        metadata,
+        id_column(),
+        Column("kind", Text, nullable=False),
+        Column("entity_id", identifier, nullable=False),
+        Column("step", Text, nullable=False),
+        Column("deadline", timestamp, nullable=False, index=True),
+        *stamps(),
+        CheckConstraint("step in ('FENCE', 'UNFENCE')", name="step"),
+    )
+    # One deletion of a row at a time.
+    Index("deletions_kind_entity_id_key", deletions.c.kind, deletions.c.entity_id, unique=True)
+    return CommonTables(outbox, inbox, inbox_versions, dead_letters, request_ids, reference_targets, deletions)

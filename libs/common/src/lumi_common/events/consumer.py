@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from lumi_common import crash
 from lumi_common.context import Context, lead_of
 from lumi_common.db.database import Database
 from lumi_common.errors import Aborted, Reason
@@ -162,7 +163,9 @@ class Consumer:
                 log.warning("%s waits: %s", self.name, described(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._retry_most)
-        for delivery, _ in works:
+        for delivery, event in works:
+            if crash.armed:
+                crash.point(self.name, "before_acknowledge", event.type)
             await puller.acknowledge(delivery)
         return True
 
@@ -186,6 +189,8 @@ class Consumer:
                         break
             await asyncio.sleep(pause)
             pause = min(2 * pause, self._retry_most)
+        if crash.armed:
+            crash.point(self.name, "before_acknowledge", event.type)
         await puller.acknowledge(delivery)
 
     async def _apply(self, works: Sequence[Work]) -> None:

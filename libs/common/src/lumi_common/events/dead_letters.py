@@ -54,6 +54,21 @@ where consumer = :consumer and aggregate = :aggregate and aggregate_id = :aggreg
 """)
 )
 _REMOVE = Statement(text("delete from dead_letters where id = :id returning 1"))
+# What somebody did about it is for the audit, in their name; the effect has the consumer's.
+_TELL = Statement(
+    text("""
+insert into outbox_events (seq, aggregate, aggregate_id, version, type, records, headers)
+select seq, 'DeadLetter', id, seq, action, jsonb_build_array(jsonb_build_object(
+  'entity', 'DeadLetter', 'id', id, 'action', action, 'audit', true,
+  'before', jsonb_build_object('consumer', consumer, 'event_id', event_id, 'subject', subject, 'attempts', attempts)
+)), cast(cast(:headers as text) as jsonb)
+from (
+  select nextval('outbox_events_seq_seq') as seq, cast(:action as text) as action, *
+  from jsonb_to_record(cast(:letter as jsonb))
+    as t (id text, consumer text, event_id text, subject text, attempts int)
+) as told
+""")
+)
 _FAILED = Statement(
     text("update dead_letters set attempts = attempts + 1, error = :error, updated_at = now() where id = :id")
 )
@@ -66,6 +81,8 @@ with known as (
 update outbox_events set published_at = now() where id = cast(:event_id as uuid)
 """)
 )
+
+_TOLD = ("id", "consumer", "event_id", "subject", "attempts")
 
 Key = tuple[str, str]
 
@@ -108,9 +125,9 @@ class DeadLetters:
         return None if row is None else letter_of(row)
 
     async def free(
-        self, command: Command, id: str, answer: Callable[[DeadLetter], Message], *, skip: bool = False
+        self, command: Command, id: str, by: Context, answer: Callable[[DeadLetter], Message], *, skip: bool = False
     ) -> None:
-        """Apply a letter, or with `skip` count it as applied, after those that wait before it.
+        """Apply a letter, or with `skip` count it as applied, after those that wait before it; `by` is who asked.
 
         It goes in the command's transaction, each of the others in one of its own. Raises NotFound, and
         FailedPrecondition where a letter failed: then that one and all behind it stay where they are.
@@ -129,8 +146,12 @@ class DeadLetters:
                     if not await self._take(command, taken, skip=skip):
                         raise NotFound(Reason.NOT_FOUND, "the dead letter was taken just now", field="id")
                     command.answer = answer(taken)
-                    done, by = "skipped" if skip else "redriven", command.context.principal.key
-                    log.info("event %s was set aside by %s and is %s by %s", taken.event_id, taken.consumer, done, by)
+                    await command.fetch(
+                        _TELL,
+                        headers=by.headers,
+                        action=f"dead_letter.{'skipped' if skip else 'redriven'}",
+                        letter={name: getattr(taken, name) for name in _TOLD},
+                    )
         except FailedPrecondition as refusal:
             await self._note(refusal)
             raise

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from lumi_common import crash
 from lumi_common.cuid import cuid
 from lumi_common.events.broker import Broker, ConnectionLost, Session
 from lumi_common.events.leader import AWAY, leadership
@@ -99,6 +100,8 @@ class Relay:
             spans = self._traced(messages)
             outcome = await publisher.publish(messages)
             _end(spans, outcome)
+            if crash.armed:
+                _pass(messages, outcome)
             stored = outcome.stored
             for event, reason in outcome.impossible:
                 await self._bury(connection, event, reason)
@@ -140,6 +143,14 @@ class Relay:
     async def _bury(self, connection: Any, event: Message, reason: str) -> None:
         log.error("event %s of %s/%s cannot be published: %s", event.id, *event.key, reason)
         await connection.execute(_BURY, cuid(), RELAY, *event.key, event.id, event.subject, event.payload, reason)
+
+
+def _pass(messages: list[Message], outcome: Outcome) -> None:
+    """The crash points of what is published and not marked yet."""
+    for each in messages:
+        if each.seq in outcome.stored:
+            context, type = each.subject.split(".", 2)[1:]
+            crash.point(f"{context}.relay", "after_publish", type)
 
 
 def _end(spans: "dict[int, Span]", outcome: Outcome) -> None:

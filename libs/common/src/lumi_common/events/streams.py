@@ -16,6 +16,8 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
+from lumi_common.db.references import heard
+
 CONTEXTS = ("identity", "catalogue", "orders", "payments", "marketing")
 
 # A convenience against double storage after a reconnect; what holds is the inbox.
@@ -31,12 +33,14 @@ MAX_ACK_PENDING = 1024
 class Durable:
     """A consumer group: `name` is `<service>-<purpose>`, `contexts` whose streams it reads.
 
-    `entities` are the events' entities that it hears (`order` of `order.placed`); empty means all.
+    `entities` are the events' entities that it hears (`order` of `order.placed`), `verbs` what was done to them
+    (`placed`); empty means all.
     """
 
     name: str
     contexts: tuple[str, ...]
     entities: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
 
     @property
     def service(self) -> str:
@@ -44,15 +48,23 @@ class Durable:
 
     def filters(self, context: str) -> list[str]:
         """The subjects it hears of one stream."""
-        if not self.entities:
-            return [subjects(context)]
-        return [f"lumi.{context}.{entity}.>" for entity in self.entities]
+        return [
+            f"lumi.{context}.{entity}.{verb}" if (entity, verb) != ("*", ">") else subjects(context)
+            for entity in self.entities or ("*",)
+            for verb in self.verbs or (">",)
+        ]
 
 
 DURABLES = (
     Durable("identity-audit", CONTEXTS),
     Durable("catalogue-reservations", ("orders",), ("order",)),
     Durable("orders-payments", ("payments",), ("payment",)),
+    # Who refers to rows of others hears of their end.
+    *(
+        Durable(f"{context}-references", heard(context), verbs=("deleted", "purged"))
+        for context in CONTEXTS
+        if heard(context)
+    ),
 )
 
 

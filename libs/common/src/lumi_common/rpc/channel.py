@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -11,6 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
+from lumi_common import crash
 from lumi_common.context import Context
 from lumi_common.errors import DeadlineExceeded, LumiError, Reason
 from lumi_common.rpc.caller import SERVICE_KEY, forwarded
@@ -69,6 +71,14 @@ class PeerChannel:
             raise TypeError(f"{method} takes {descriptor.input_type.name}, gives {descriptor.output_type.name}")
         return PeerMethod(self, descriptor, response.FromString, timeout)
 
+    def operation(
+        self, method: str, request: type[Request], response: type[Response], *, timeout: float = 2.0
+    ) -> "PeerMethod[Request, Response]":
+        """A method of the peer's OperationsService, which whoever is no client of it has not imported."""
+        package = f"lumi.{self.peer}.v1"
+        import_module(f"{package}.operations_pb2")
+        return self.unary(f"{package}.OperationsService/{method}", request, response, timeout=timeout)
+
     async def close(self) -> None:
         """Hang up."""
         await self.channel.close()
@@ -98,9 +108,13 @@ class PeerMethod(Generic[Request, Response]):
     async def __call__(self, request: Request, context: Context) -> Response:
         """Call the peer in this context; raises LumiError."""
         if context.span is None:
-            return await self._call(request, context, context.traceparent)
-        with context.span.of_peer_call(self.name, self._peer) as span:
-            return await self._call(request, context, span.traceparent)
+            answer = await self._call(request, context, context.traceparent)
+        else:
+            with context.span.of_peer_call(self.name, self._peer) as span:
+                answer = await self._call(request, context, span.traceparent)
+        if crash.armed:
+            crash.point(context.method, "after_answer", self.name.rpartition("/")[2])
+        return answer
 
     async def _call(self, request: Request, context: Context, traceparent: str) -> Response:
         deadline = min(self._timeout, context.remaining() - MARGIN_SECONDS)

@@ -1,11 +1,12 @@
-"""The OperationsService of every service: events that were given up, and a stream that was lost.
+"""The OperationsService of every service: events that were given up, a stream that was lost, and whether its data is
+right.
 
 Each context has it in its own proto package, so that it has a gRPC path and permissions of its own; the messages are
 shared, and so is this servicer.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lumi.common.v1 import operations_pb2 as pb
 from sqlalchemy import bindparam, column, select, table
@@ -13,12 +14,16 @@ from sqlalchemy import bindparam, column, select, table
 from lumi_common import errors
 from lumi_common.context import Actor, Context
 from lumi_common.db.database import Database
+from lumi_common.db.invariants import Finding, Invariant, Invariants
 from lumi_common.db.page import Listing
+from lumi_common.db.referrer import Referrer
 from lumi_common.events.consumer import Consumer
 from lumi_common.events.dead_letters import COLUMNS, DeadLetter, DeadLetters, letter_of
 from lumi_common.events.outbox import RELAY
 from lumi_common.events.republish import republish
+from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.convert import time_from_proto, time_to_proto
+from lumi_common.rpc.references import ReferenceMethods
 
 _letters = table("dead_letters", *(column(name) for name in COLUMNS.split(", ")))
 _OLDEST_FIRST = Listing(
@@ -31,11 +36,19 @@ _OURS = frozenset(
 )
 
 
-class OperationsService:
-    """Answers for one service, whose consumers these are; they may grow."""
+class OperationsService(ReferenceMethods):
+    """Answers for one service, whose consumers these are, which may grow, and whose data these invariants hold for."""
 
-    def __init__(self, db: Database, consumers: Sequence[Consumer]) -> None:
-        self._db = db
+    def __init__(
+        self,
+        db: Database,
+        consumers: Sequence[Consumer],
+        referrer: Referrer,
+        peer: Callable[[str], PeerChannel],
+        invariants: Invariants | None = None,
+    ) -> None:
+        super().__init__(db, referrer, peer)
+        self._invariants = invariants or Invariants(db)
         self._dead_letters = DeadLetters(db, consumers)
 
     async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, context: Context) -> pb.ListDeadLettersResponse:
@@ -69,16 +82,19 @@ class OperationsService:
         self._db.on_outbox_write()
         return command.answer
 
+    async def CheckInvariants(self, request: pb.CheckInvariantsRequest, context: Context) -> pb.CheckInvariantsResponse:
+        found = await self._invariants.look()
+        return pb.CheckInvariantsResponse(findings=map(finding_to_proto, self._invariants.all, found))
+
     async def _free(
         self, request: pb.RedriveDeadLetterRequest | pb.SkipDeadLetterRequest, context: Context, *, skip: bool
     ) -> pb.DeadLetter:
         found = await self._dead_letters.find(request.id)
         command = self._db.command(request, _in_the_name_of(found, context))
-        await self._dead_letters.free(command, request.id, letter_to_proto, skip=skip)
+        await self._dead_letters.free(command, request.id, context, letter_to_proto, skip=skip)
+        self._db.on_outbox_write()
         answer: pb.DeadLetter = command.answer
-        if answer.consumer == RELAY:
-            self._db.on_outbox_write()
-        elif answer.aggregate:
+        if answer.consumer != RELAY and answer.aggregate:
             await self._dead_letters.follow(answer.consumer, (answer.aggregate, answer.aggregate_id))
         return answer
 
@@ -97,6 +113,23 @@ def letter_to_proto(letter: DeadLetter) -> pb.DeadLetter:
         error=shown(letter),
         attempts=letter.attempts,
         create_time=time_to_proto(letter.created_at),
+    )
+
+
+def finding_to_proto(invariant: Invariant, finding: Finding) -> pb.InvariantFinding:
+    """The finding with the ids of its rows, and none of their values."""
+    return pb.InvariantFinding(
+        id=invariant.id,
+        rule=invariant.says,
+        eventual=invariant.kind == "Q",
+        timed_out=finding.rows is None,
+        row_count=finding.rows or 0,
+        sample=[
+            pb.BrokenRow(
+                ids=[pb.RowId(name=k, id=str(v)) for k, v in row.items() if k.endswith("_id") and v is not None]
+            )
+            for row in finding.sample
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import Message
 
+from lumi_common import crash
 from lumi_common.context import Context
 from lumi_common.errors import (
     DeadlineExceeded,
@@ -115,6 +116,8 @@ class Stages:
                         raise _no_request_id()
                     answer = await method(request, context)
                 code = "OK"
+                if crash.armed:
+                    crash.point(policy.name, "before_reply")
                 return answer
             except Exception as error:
                 failure = self._refusal(error, policy)
@@ -122,7 +125,9 @@ class Stages:
             finally:
                 limits.in_flight -= 1
                 finish(policy, context, budget, code)
-            return await refuse(wire, failure, self._domain)
+            refusing = refuse(wire, failure, self._domain)
+            del wire, failure  # the abort holds this frame, and grpc's context the abort
+            return await refusing
 
         return serve
 
@@ -206,7 +211,7 @@ class Stages:
             return Internal(Reason.INTERNAL)
         if error.code in _WORTH_A_LINE:
             _log.warning("call refused", extra={"code": error.code, "reason": str(error)})
-        return error
+        return error.with_traceback(None)  # told from here on; it holds the frames that hold it
 
 
 def _checked(request: Any) -> Any:

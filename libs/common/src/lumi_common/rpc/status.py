@@ -41,8 +41,10 @@ async def refuse(wire: Any, error: LumiError, domain: str) -> NoReturn:
     """
     status = to_status(error, domain)
     details = ((DETAILS_KEY, status.SerializeToString()),)
+    aborting = wire.abort(_STATUS_CODES[error.code], status.message, details)
+    del wire, error  # it keeps what it raises, which holds this frame: only the collector would end that
     try:
-        await wire.abort(_STATUS_CODES[error.code], status.message, details)
+        await aborting
     except grpc.aio.InternalError:
         # The client hung up meanwhile: nobody is there to be told, and grpc need not log it as a fault.
         raise CancelledError from None
