@@ -25,6 +25,8 @@ from lumi_identity.domain.session import RefreshTokens
 from lumi_identity.domain.signing_key import CACHE_LIFE, KeyCipher
 from lumi_identity.settings import IdentitySettings
 from lumi_identity.storage import audit
+from lumi_identity.storage.invariants import INVARIANTS
+from lumi_identity.storage.references import REFERRER
 from lumi_identity.storage.sessions import forget_old
 from lumi_identity.threads import Threads
 from lumi_identity.workflows.accounts import Accounts
@@ -73,14 +75,17 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
     )
     runtime.every(_HOUR, "old sessions", partial(forget_old, db))
     runtime.serve(add_AuthServiceServicer_to_server, AuthService(db, accounts, keyring))
-    runtime.serve(add_UserServiceServicer_to_server, UserService(db))
+    runtime.serve(
+        add_UserServiceServicer_to_server,
+        UserService(db, runtime.clock, undelete_window=timedelta(days=settings.undelete_days)),
+    )
     runtime.serve(add_AccessServiceServicer_to_server, AccessService(db))
     runtime.serve(
         add_AddressServiceServicer_to_server,
         AddressService(db, runtime.clock, limit=settings.max_addresses),
     )
     runtime.serve(add_AuditServiceServicer_to_server, AuditService(db))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)
     runtime.consume("identity-audit", InBatch(audit.file), linger=_LINGER_SECONDS)
 
 

@@ -38,6 +38,7 @@ class IdentitySettings(Settings):
     session_seconds: int = Field(30 * 24 * 3600, ge=3600)
     signing_key_seconds: int = Field(90 * 24 * 3600, ge=3600)
     max_addresses: int = Field(50, ge=1)
+    undelete_days: int = Field(30, ge=0, le=3650)
 
     admin_email: str = ""
     admin_password: SecretStr = SecretStr("")

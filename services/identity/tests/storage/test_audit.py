@@ -1,5 +1,6 @@
 """The audit log: filed from events in one statement, append-only, read in time order."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,9 @@ from lumi_common.db.database import Database
 from lumi_common.errors import NotFound
 from lumi_common.events.event import Event
 from lumi_identity.storage.audit import NEWEST_FIRST, TIMELINE, file, get_audit_log
+from lumi_local.postgres import PostgresServer
 from services.identity.tests.kit import a_user, accounts_of
+from tests.kit.waiting import until
 
 TIME = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 
@@ -65,8 +68,12 @@ async def test_what_is_not_for_the_audit_is_not_filed(db: Database) -> None:
 
 async def test_an_actor_who_is_no_user_or_gone_is_no_reference(db: Database) -> None:
     guests, gone, creation = a_record(), a_record(), a_record(before="", after="")
+    origin = {"ip_address": "192.0.2.7", "user_agent": "a browser"}
 
-    await file(db, [an_event(guests, type="guest", id=cuid()), an_event(gone, type="user", id=cuid())])
+    await file(
+        db,
+        [an_event(guests, type="guest", id=cuid(), **origin), an_event(gone, type="user", id=cuid(), **origin)],
+    )
     await file(db, [an_event(creation)])
 
     for record, actor_type in ((guests, "guest"), (gone, "user"), (creation, "service")):
@@ -74,6 +81,8 @@ async def test_an_actor_who_is_no_user_or_gone_is_no_reference(db: Database) -> 
         assert (row["user_id"], row["actor_type"]) == (None, actor_type)
         assert row["before"] is None
     assert row["after"] is None
+    assert [(await filed(db, each.id))[0]["ip_address"] for each in (guests, gone)] == ["192.0.2.7", None]
+    assert [(await filed(db, each.id))[0]["user_agent"] for each in (guests, gone)] == ["a browser", None]
 
 
 async def test_a_timeline_is_in_the_order_of_the_changes_whatever_the_order_of_filing(db: Database) -> None:
@@ -142,3 +151,33 @@ async def test_a_purged_users_records_stay_without_them(db: Database, context: C
 
     [row] = await filed(db, record.id)
     assert row["user_id"] is None
+
+
+async def test_a_record_whose_actor_is_purged_meanwhile_is_filed_without_them(
+    db: Database, server: PostgresServer, context: Context
+) -> None:
+    ada, bob = [await a_user(await accounts_of(db), context) for _ in range(2)]
+    hers, his = a_record(), a_record()
+    purging = await asyncpg.connect(server.dsn("lumi_identity"))
+    async with purging.transaction():
+        await purging.execute("delete from identity.users where id = $1", ada.id)
+        filing = asyncio.create_task(
+            file(
+                db,
+                [
+                    an_event(record, type="user", id=user.id, ip_address="192.0.2.7")
+                    for record, user in ((hers, ada), (his, bob))
+                ],
+            )
+        )
+
+        async def waits() -> bool:
+            blocked = "select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid)))"
+            return bool(await db.pool.fetchval(blocked, purging.get_server_pid()))
+
+        await until(waits, "the filing waits for the purge")
+    await purging.close()
+    await filing
+
+    assert [(row["user_id"], row["ip_address"]) for row in await filed(db, hers.id)] == [(None, None)]
+    assert [(row["user_id"], row["ip_address"]) for row in await filed(db, his.id)] == [(bob.id, "192.0.2.7")]

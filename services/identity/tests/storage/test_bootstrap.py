@@ -125,3 +125,16 @@ async def test_a_weak_password_makes_no_admin(db: Database) -> None:
     with pytest.raises(InvalidArgument):
         await bootstrap_of(db).run(email, "password")
     assert await db.pool.fetchval("select count(*) from users where email = $1", email) == 0
+
+
+async def test_an_admin_who_was_deleted_stays_so(db: Database, context: Context) -> None:
+    email = an_email()
+    await bootstrap_of(db).run(email, PASSWORD)
+    await db.pool.execute("update users set status = 'DELETED', deleted_at = now() where email = $1", email)
+    before = await everything(db)
+
+    await bootstrap_of(db).run(email, "quite another password")
+
+    assert await everything(db) == before
+    with pytest.raises(Unauthenticated):
+        await (await accounts_of(db)).sign_in(context, email=email, password=PASSWORD, fingerprint=None)

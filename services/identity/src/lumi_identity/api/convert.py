@@ -31,6 +31,7 @@ def user_to_proto(user: User) -> user_pb2.User:
         create_time=time_to_proto(user.created_at),
         update_time=time_to_proto(user.updated_at),
         etag=user.etag,
+        delete_time=time_to_proto(user.deleted_at),
     )
 
 

@@ -12,3 +12,5 @@ class SecurityEvent(StrEnum):
     SIGNED_OUT = "signed_out"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     PASSWORD_CHANGED = "password_changed"
+    ACCOUNT_DELETED = "account_deleted"
+    ACCOUNT_UNDELETED = "account_undeleted"

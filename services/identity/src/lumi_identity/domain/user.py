@@ -2,8 +2,12 @@
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from lumi_common.errors import Aborted, FailedPrecondition
+from lumi_common.errors import Reason as Common
+from lumi_identity.domain.errors import Reason
 
 
 class UserStatus(StrEnum):
@@ -30,6 +34,7 @@ class User:
     email_verified_at: datetime | None = None
     two_factor_enabled: bool = False
     status: UserStatus = UserStatus.ACTIVE
+    status_before_deletion: UserStatus | None = None
     deleted_at: datetime | None = None
     version: int = 1
 
@@ -40,6 +45,37 @@ class User:
     def etag(self) -> str:
         """Changes with every recorded change of the account."""
         return str(self.version)
+
+    def expect(self, etag: str) -> None:
+        """Raise Aborted unless the caller saw this version (or did not say which)."""
+        if etag and etag != self.etag:
+            raise Aborted(Common.ETAG_MISMATCH, "the account has changed: read it again", field="etag", user_id=self.id)
+
+    def delete(self, now: datetime, etag: str = "") -> None:
+        """Hide the account, which remembers what it was."""
+        self.expect(etag)
+        self.status_before_deletion, self.status = self.status, UserStatus.DELETED
+        self.deleted_at = now
+
+    def undelete(self, now: datetime, *, window: timedelta, etag: str = "") -> bool:
+        """Be again what it was; False for an account that is not deleted.
+
+        Raises FailedPrecondition when it was deleted longer ago than `window`.
+        """
+        self.expect(etag)
+        if self.deleted_at is None:
+            return False
+        if now - self.deleted_at > window:
+            raise FailedPrecondition(Reason.UNDELETE_TOO_LATE, "the account was deleted too long ago", days=window.days)
+        self.status = self.status_before_deletion or UserStatus.ACTIVE
+        self.status_before_deletion = self.deleted_at = None
+        return True
+
+    def expect_purgeable(self, etag: str = "") -> None:
+        """Raise FailedPrecondition unless it has been deleted."""
+        self.expect(etag)
+        if self.deleted_at is None:
+            raise FailedPrecondition(Reason.USER_NOT_DELETED, "the account has to be deleted first", user_id=self.id)
 
 
 def normalised_email(email: str) -> str:

@@ -23,7 +23,7 @@ from lumi_common.db.record import Change, recorded
 from lumi_common.db.repository import Repository, live
 from lumi_common.db.statement import Statement
 from lumi_common.errors import NotFound, Reason
-from lumi_identity.domain.role import Holdings, Permission, Role, SeededRole
+from lumi_identity.domain.role import ADMIN, Holdings, Permission, Role, SeededRole
 from lumi_identity.domain.user import UserStatus
 from lumi_identity.storage.grants import permission_keys
 from lumi_identity.storage.tables import (
@@ -63,6 +63,7 @@ _GET_ROLE = Statement(_with_permissions().where(roles.c.id == _ROLE_ID))
 _FIND_ROLE = Statement(_with_permissions().where(roles.c.name == bindparam("name", type_=Text)))
 # Held while its holders change, so that the last two cannot leave at once.
 _LOCK_ROLE = Statement(_with_permissions().where(roles.c.id == _ROLE_ID).with_for_update(key_share=True, of=roles))
+_LOCK_ADMINS = Statement(_with_permissions().where(roles.c.name == ADMIN).with_for_update(key_share=True, of=roles))
 _HOLDS = Statement(select(exists().where(user_roles.c.user_id == _USER_ID, user_roles.c.role_id == _ROLE_ID)))
 _OTHER_HOLDERS = Statement(
     select(func.count())
@@ -189,6 +190,11 @@ class RoleRepository(Repository[Role]):
     async def lock_with_permissions(self, id: str) -> Role:
         """The role, and nobody else changes who holds it until the transaction ends; raises NotFound."""
         return self._found(await self._on.fetchrow(_LOCK_ROLE, role_id=id), id)
+
+    async def lock_admins(self) -> Role | None:
+        """The admins' role, likewise; None before a bootstrap has made it."""
+        row = await self._on.fetchrow(_LOCK_ADMINS)
+        return None if row is None else role(row)
 
     async def find_by_name(self, name: str) -> Role | None:
         """The role of this name, or None."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, cast, column, func, insert, select
+from sqlalchemy import Text, and_, bindparam, case, cast, column, func, insert, null, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from lumi_common.cuid import cuid
@@ -38,19 +38,28 @@ _records = (
     .table_valued(*(column(name, type) for name, type in _TYPES.items()), name="records")
     .render_derived()
 )
-_SAME = ("action", "actor_type", "created_at", "entity", "entity_id", "id", "ip_address", "user_agent")
-# An actor who was purged before the record came is nobody; so is one who is no user.
+_SAME = ("action", "actor_type", "created_at", "entity", "entity_id", "id")
+_ORIGIN = ("ip_address", "user_agent")
+# Held, so that nobody is purged between the look at them and the record that names them.
+_actors = (
+    select(users.c.id)
+    .where(users.c.id == func.any(bindparam("actor_id", type_=ARRAY(Text))))
+    .order_by(users.c.id)
+    .with_for_update(read=True, key_share=True)
+    .cte("actors")
+)
+_is_of_a_user = _records.c.actor_type == "user"
+# An actor who was purged before the record came is nobody and was nowhere; one who is no user is somewhere.
 _FILE = Statement(
     insert(audit_logs).from_select(
-        [*_SAME, "user_id", "before", "after"],
+        [*_SAME, *_ORIGIN, "user_id", "before", "after"],
         select(
             *(_records.c[name] for name in _SAME),
-            users.c.id,
+            *(case((and_(_is_of_a_user, _actors.c.id.is_(None)), null()), else_=_records.c[name]) for name in _ORIGIN),
+            _actors.c.id,
             cast(_records.c.before, JSONB),
             cast(_records.c.after, JSONB),
-        ).select_from(
-            _records.outerjoin(users, and_(_records.c.actor_type == "user", users.c.id == _records.c.actor_id))
-        ),
+        ).select_from(_records.outerjoin(_actors, and_(_is_of_a_user, _actors.c.id == _records.c.actor_id))),
     )
 )
 

@@ -117,14 +117,18 @@ ROTATE = Statement(select(_rotated.c.user_id, _rotated.c.expires_at, permission_
 """The next generation's token in place of this one's; no row when another call came first."""
 
 
-def _revoke(type: SecurityEvent, *which: ColumnElement[bool]) -> Statement:
-    revoked = (
+def _revoked(*which: ColumnElement[bool]) -> CTE:
+    return (
         update(user_sessions)
         .where(user_sessions.c.revoked_at.is_(None), *which)
         .values(revoked_at=func.now(), updated_at=func.now())
         .returning(user_sessions.c.id, user_sessions.c.user_id)
         .cte("revoked")
     )
+
+
+def _revoke(type: SecurityEvent, *which: ColumnElement[bool]) -> Statement:
+    revoked = _revoked(*which)
     return Statement(select(revoked.c.id).add_cte(_event(type, revoked)))
 
 
@@ -141,6 +145,9 @@ REVOKE_FAMILY = _revoke(
 REVOKE_ALL = _revoke(SecurityEvent.PASSWORD_CHANGED, _OF_USER)
 """End every session of a user whose password changed."""
 
+_account = select(users.c.id).where(users.c.id == bindparam("user_id", type_=Text)).cte("account")
+END_ALL = Statement(event(SecurityEvent.ACCOUNT_DELETED, _account, _account.c.id).add_cte(_revoked(_OF_USER)))
+"""End every session of a user who was deleted, whether they have one or not."""
 
 _over = (
     select(user_sessions.c.id)

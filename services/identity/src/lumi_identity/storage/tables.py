@@ -32,6 +32,8 @@ from lumi_identity.domain.user import UserStatus
 metadata = schema("identity")
 common = common_tables(metadata)
 
+user_status = Enum(UserStatus, name="user_status", schema="identity")
+
 users = Table(
     "users",
     metadata,
@@ -47,12 +49,9 @@ users = Table(
     Column("lockout_until", timestamp),
     Column("two_factor_secret", Text),
     Column("two_factor_enabled", Boolean, nullable=False, server_default=text("false")),
-    Column(
-        "status",
-        Enum(UserStatus, name="user_status", schema="identity"),
-        nullable=False,
-        server_default=UserStatus.ACTIVE,
-    ),
+    Column("status", user_status, nullable=False, server_default=UserStatus.ACTIVE),
+    # Where undeleting leads back to.
+    Column("status_before_deletion", user_status),
     Column("deleted_at", timestamp, index=True),
     Column("not_before", timestamp),
     Column("last_totp_step", BigInteger),
@@ -216,8 +215,8 @@ mails = Table(
 USER = Aggregate(
     "User",
     users,
-    shows="email_verified email_verified_at failed_login_count lockout_until two_factor_enabled status deleted_at "
-    "not_before",
+    shows="email_verified email_verified_at failed_login_count lockout_until two_factor_enabled status "
+    "status_before_deletion deleted_at not_before",
 )
 # Roles belong to their user: the records are the user's, and so is the version that moves with them.
 USER_ROLE = Aggregate("User", user_roles, id="user_id", shows="role_id assigned_at")

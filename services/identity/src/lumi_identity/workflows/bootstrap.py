@@ -16,7 +16,7 @@ from lumi_identity.domain.password_policy import check_password
 from lumi_identity.domain.passwords import Passwords
 from lumi_identity.domain.permissions import PERMISSIONS
 from lumi_identity.domain.role import ADMIN, SEEDED_ROLES, Permission
-from lumi_identity.domain.user import User, normalised_email
+from lumi_identity.domain.user import User, UserStatus, normalised_email
 from lumi_identity.storage import sessions, users
 from lumi_identity.storage.access import PermissionRepository, RoleRepository, all_permissions
 from lumi_identity.storage.locks import one_at_a_time
@@ -75,11 +75,14 @@ class Bootstrap:
                 await repository.add_permissions(role_id, sorted(missing))
 
     async def _admin(self, role_id: str, email: str, password: str) -> None:
-        row = await self._database.fetchrow(users.FIND_BY_EMAIL, email=email)
+        row = await self._database.fetchrow(users.FIND_BY_EMAIL_WITH_DELETED, email=email)
         if row is None:
             user = await self._new_admin(email, password)
         else:
             user = UserRepository.row(row)
+            if user.status is UserStatus.DELETED:
+                _log.warning("the admin of the settings has been deleted and stays so")
+                return
             await self._set_password(user, password)
         async with self._step() as tx:
             roles = RoleRepository(tx)
