@@ -19,8 +19,11 @@ from lumi_catalogue.api.variants import VariantService
 from lumi_catalogue.clients.orders import Orders
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.settings import CatalogueSettings
+from lumi_catalogue.storage.invariants import INVARIANTS
+from lumi_catalogue.storage.references import REFERRER
 from lumi_catalogue.workflows.expiry import Expiry
 from lumi_catalogue.workflows.paid import commit_paid
+from lumi_catalogue.workflows.removal import Removal
 from lumi_catalogue.workflows.reservation import Reservations
 from lumi_common.db.database import Refusals
 from lumi_common.errors import AlreadyExists, FailedPrecondition
@@ -58,12 +61,13 @@ async def compose(runtime: Runtime[CatalogueSettings]) -> None:
         encode=convert.reservation_to_response,
         decode=ReserveStockResponse.FromString,
     )
-    runtime.serve(add_ProductServiceServicer_to_server, ProductService(db, clock))
-    runtime.serve(add_VariantServiceServicer_to_server, VariantService(db, clock))
+    removal = Removal(db, runtime.deletions)
+    runtime.serve(add_ProductServiceServicer_to_server, ProductService(db, clock, removal))
+    runtime.serve(add_VariantServiceServicer_to_server, VariantService(db, clock, removal))
     runtime.serve(add_CategoryServiceServicer_to_server, CategoryService(db, clock))
     runtime.serve(add_InventoryServiceServicer_to_server, InventoryService(db, desk))
     runtime.serve(add_TransferServiceServicer_to_server, TransferService(db))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)
 
     runtime.consume("catalogue-reservations", InTransaction(commit_paid), types=("order.paid",))
     expiry = Expiry(db, clock, Orders(runtime.peer("orders")), hold=hold)

@@ -9,4 +9,3 @@ class CatalogueSettings(Settings):
     """How long stock is held before its order is asked about, and how often that is looked at, in seconds."""
 
     reservation_seconds: float = Field(900.0, gt=0)
-    sweep_seconds: float = Field(15.0, gt=0)

@@ -19,7 +19,7 @@ from services.catalogue.tests.invariants import broken
 from tests.kit.client import Client
 from tests.kit.shop import Shop
 
-PERMISSIONS = ("products.write", "inventory.read", "inventory.adjust", "categories.write")
+PERMISSIONS = ("products.write", "products.delete", "inventory.read", "inventory.adjust", "categories.write")
 
 
 class Catalogue:

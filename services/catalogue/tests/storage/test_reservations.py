@@ -1,6 +1,8 @@
 """Stock is promised once, all of an order's lines or none, however many ask at once."""
 
 import asyncio
+import gc
+from contextlib import suppress
 from time import monotonic
 from uuid import uuid4
 
@@ -59,6 +61,25 @@ async def test_all_lines_or_none(db: Database, shelf: Shelf, context: Context) -
 
     assert refusal.value.facts["product_variant_id"] == gone
     assert await shelf.of(there) == Counters(on_hand=5, reserved=0, available=5)
+
+
+async def test_a_refusal_leaves_nothing_for_the_garbage_collector(db: Database, shelf: Shelf, context: Context) -> None:
+    gone, desk = await shelf.put(0), a_desk(db)
+
+    async def refused() -> None:
+        with suppress(FailedPrecondition):
+            await desk.reserve(asking(context, (gone, 1)))
+
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await asyncio.gather(*(refused() for _ in range(3)))
+        gc.collect()
+        left = [each for each in gc.garbage if isinstance(each, FailedPrecondition)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert left == []
 
 
 async def test_a_backordered_variant_sells_on(db: Database, shelf: Shelf, context: Context) -> None:

@@ -1,8 +1,10 @@
 """CategoryService: the tree that products are found by."""
 
+from google.protobuf.empty_pb2 import Empty
 from lumi.catalogue.v1.category_pb2 import (
     Category,
     CreateCategoryRequest,
+    DeleteCategoryRequest,
     GetCategoryRequest,
     ListCategoriesRequest,
     ListCategoriesResponse,
@@ -10,6 +12,7 @@ from lumi.catalogue.v1.category_pb2 import (
 from lumi.catalogue.v1.category_pb2_grpc import CategoryServiceServicer
 
 from lumi_catalogue.api import convert
+from lumi_catalogue.storage import removals
 from lumi_catalogue.storage.categories import CATEGORIES, CategoryRepository
 from lumi_common.clock import Clock
 from lumi_common.context import Context
@@ -43,3 +46,10 @@ class CategoryService(CategoryServiceServicer):
         return ListCategoriesResponse(
             categories=map(convert.category_to_proto, page.items), next_page_token=page.next_page_token
         )
+
+    async def DeleteCategory(self, request: DeleteCategoryRequest, context: Context) -> Empty:
+        async with self._db.command(request, context) as command:
+            if command.fresh:
+                await removals.remove_category(command, request.id)
+                command.answer = Empty()
+        return command.answer

@@ -52,6 +52,8 @@ def product_to_proto(product: Product) -> product_pb2.Product:
     )
     _tell_prices(message, product)
     _tell_times(message, product)
+    if product.deleted_at is not None:
+        message.delete_time.FromDatetime(product.deleted_at)
     return message
 
 

@@ -1,7 +1,9 @@
 """VariantService: the forms in which products are sold."""
 
+from google.protobuf.empty_pb2 import Empty
 from lumi.catalogue.v1.variant_pb2 import (
     CreateVariantRequest,
+    DeleteVariantRequest,
     GetVariantRequest,
     ListVariantsRequest,
     ListVariantsResponse,
@@ -15,6 +17,7 @@ from lumi_catalogue.api import convert
 from lumi_catalogue.api.access import sees_drafts
 from lumi_catalogue.storage import offers, products, variants
 from lumi_catalogue.storage.products import ProductRepository
+from lumi_catalogue.workflows.removal import Removal
 from lumi_common.clock import Clock
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
@@ -22,8 +25,8 @@ from lumi_common.db.database import Database
 
 
 class VariantService(VariantServiceServicer):
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database, clock: Clock, removal: Removal) -> None:
+        self._db, self._clock, self._removal = db, clock, removal
 
     async def CreateVariant(self, request: CreateVariantRequest, context: Context) -> ProductVariant:
         now, product_id = self._clock(), request.product_id
@@ -48,6 +51,15 @@ class VariantService(VariantServiceServicer):
         return ListVariantsResponse(
             variants=map(convert.variant_to_proto, page.items), next_page_token=page.next_page_token
         )
+
+    async def DeleteVariant(self, request: DeleteVariantRequest, context: Context) -> Empty:
+        async with self._db.once(request, context) as once:
+            if not await once.recall():
+                command = self._db.command(request, context)
+                command.answer = Empty()
+                await self._removal.of_variant(command, request.id, request.etag)
+                once.answer = command.answer
+        return once.answer
 
     async def ResolveVariants(self, request: ResolveVariantsRequest, context: Context) -> ResolveVariantsResponse:
         found = await offers.resolve(self._db, request.ids)

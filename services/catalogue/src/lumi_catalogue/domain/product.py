@@ -50,6 +50,7 @@ class Product:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
     category_ids: list[str] = field(default_factory=list)
 
     def publish(self, *, has_variants: bool, etag: str = "") -> bool:
@@ -60,6 +61,25 @@ class Product:
         check_publishable(has_variants=has_variants)
         self.status = ProductStatus.ACTIVE
         return True
+
+    def delete(self, now: datetime, etag: str = "") -> None:
+        """Take it away until it is brought back."""
+        expect(self.version, etag)
+        self.deleted_at = now
+
+    def undelete(self, etag: str = "") -> bool:
+        """Bring it back as it was; False when it is there."""
+        if self.deleted_at is None:
+            return False
+        expect(self.version, etag)
+        self.deleted_at = None
+        return True
+
+    def check_purgeable(self, etag: str = "") -> None:
+        """Refuse to remove for good what is still there."""
+        if self.deleted_at is None:
+            raise FailedPrecondition(Reason.PRODUCT_NOT_DELETED, "delete it first", id=self.id)
+        expect(self.version, etag)
 
 
 def check_publishable(*, has_variants: bool, field: str | None = None) -> None:

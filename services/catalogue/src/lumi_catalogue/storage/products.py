@@ -50,15 +50,20 @@ _CREATE = recorded(
 
 _categories = select(_link.category_id).where(_link.product_id == _p.id).order_by(_link.category_id)
 # In the order of Product's fields.
-READ = live(products).with_only_columns(
+_columns = (
     *(_p[name] for name in ProductRepository._names),
     func.array(_categories.scalar_subquery(), type_=ARRAY(Text)).label("category_ids"),
 )
+READ = live(products).with_only_columns(*_columns)
+_this = _p.id == bindparam("id", type_=Text)
 _seen = or_(_p.status == literal_column("'ACTIVE'"), bindparam("drafts", type_=Boolean))
 _keys = bindparam("keys", type_=ARRAY(Text))
 _BY_SLUGS = Statement(READ.where(_p.slug == func.any(_keys)))
 _BY_IDS = Statement(READ.where(_p.id == func.any(_keys)))
-_BY_ID = Statement(READ.where(_p.id == bindparam("id", type_=Text), _seen))
+_BY_ID = Statement(READ.where(_this, _seen))
+_LOCK = Statement(READ.where(_this).with_for_update(of=products))
+_READ_ANY = live(products, include_deleted=True).with_only_columns(*_columns).where(_this)
+_ANY, _LOCK_ANY = Statement(_READ_ANY), Statement(_READ_ANY.with_for_update(of=products))
 _HAS_VARIANTS = Statement(select(exists().where(product_variants.c.product_id == bindparam("id", type_=Text))))
 
 PRODUCTS = Listing(
@@ -105,6 +110,29 @@ async def by_id(on: Executor, id: str, *, drafts: bool) -> Product:
     """The same, as a transaction sees it."""
     row = await on.fetchrow(_BY_ID, id=id, drafts=drafts)
     return _seen_by(row, id, drafts)
+
+
+async def any_by_id(on: Executor, id: str, *, lock: bool = False) -> Product:
+    """The product of this id, deleted or not, with `lock` held until the transaction ends; raises NotFound."""
+    row = await on.fetchrow(_LOCK_ANY if lock else _ANY, id=id)
+    if row is None:
+        raise ProductRepository.not_found(id)
+    return Product(*row)
+
+
+async def lock(on: Executor, id: str) -> Product:
+    """The live product of this id, held until the transaction ends; raises NotFound."""
+    row = await on.fetchrow(_LOCK, id=id)
+    if row is None:
+        raise ProductRepository.not_found(id)
+    return Product(*row)
+
+
+async def save(on: Executor, product: Product, action: str) -> Product:
+    """Write a changed product over the version that was read; the product as written."""
+    saved = await ProductRepository(on).save(product, action)
+    saved.category_ids = product.category_ids
+    return saved
 
 
 async def has_variants(on: Executor, id: str) -> bool:

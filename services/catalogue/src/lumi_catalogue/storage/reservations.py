@@ -116,6 +116,8 @@ def _hold() -> Statement:
         update(inventories)
         .where(
             _i.product_variant_id == taken.c.product_variant_id,
+            # Says the same again: found by its key, whatever was known of the table when the statement was planned.
+            _i.product_variant_id == _each("taken_variants").any_(),
             or_(_i.quantity_available >= taken.c.quantity, SELLS_ON),
         )
         .values(

@@ -262,6 +262,13 @@ INVENTORY = Aggregate(
     keys="product_variant_id",
 )
 CATEGORY = Aggregate("Category", categories, shows="name slug description parent_id position")
+# Of a review its text, its author's words and the moderators', is told to those who look, not to whoever hears of it.
+REVIEW = Aggregate(
+    "Review",
+    reviews,
+    shows="product_id user_id order_id rating status moderated_by moderated_at",
+    keys="product_id user_id",
+)
 # No aggregate of the model: what becomes of an order's hold on the stock is told as events of that order's hold.
 HOLD = Aggregate(
     "StockReservation",

@@ -1,7 +1,8 @@
 """Reserving stock for many orders at once: one transaction for all who wait, an answer of its own for each.
 
 A hot variant's row is a queue; taken one by one it gives a few hundred reservations a second. So one flusher takes all
-requests that have gathered while it was writing the last ones. A request that finds it idle does not wait.
+requests that have gathered while it was writing the last ones. A request that finds it idle does not wait; where
+others came meanwhile, a moment is given to those right behind them.
 """
 
 import asyncio
@@ -29,6 +30,9 @@ from lumi_common.logs import current_call
 
 MOST_REQUESTS = 256
 MOST_LINES = 2_000
+# For each who was just answered, up to so many: about what it takes until they have heard of it, and others have come.
+MOMENT_SECONDS = 0.00025
+MOST_MOMENTS = 16
 
 
 class Answer(Protocol):
@@ -93,16 +97,21 @@ class Reservations(Generic[A]):
     async def reserve(self, asked: Asked) -> A:
         """Hold all lines for the order, or none; raises LumiError. A caller who goes away changes nothing."""
         check_lines(asked.lines)
-        waiting = _Waiting[A](asked, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(asked, answer))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush(), name="catalogue.reservations")
-        return await waiting.answer
+        try:
+            return await answer
+        finally:
+            del answer  # a refusal holds this frame, which must not hold the refusal: only the collector would end that
 
     async def _flush(self) -> None:
         try:
             while batch := self._batch():
                 await self._settle(batch)
+                if self._waiting:
+                    await asyncio.sleep(MOMENT_SECONDS * min(len(batch), MOST_MOMENTS))
         finally:
             self._flusher = None
 
@@ -164,7 +173,7 @@ class Reservations(Generic[A]):
                         continue
                     answer = self._encode(stock.reserve(asked.order_id, asked.lines, expires_at))
                 except LumiError as refusal:
-                    outcomes.append(refusal)
+                    outcomes.append(refusal.with_traceback(None))  # which would hold all that is done here
                 else:
                     outcomes.append(answer)
                     granted.append(_granted(asked, answer.SerializeToString()))
