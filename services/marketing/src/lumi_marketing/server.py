@@ -8,6 +8,8 @@ from lumi_common.service import Runtime
 from lumi_marketing.api.coupons import CouponService
 from lumi_marketing.domain.errors import Reason
 from lumi_marketing.settings import MarketingSettings
+from lumi_marketing.storage.invariants import INVARIANTS
+from lumi_marketing.storage.references import REFERRER
 
 REFUSALS = {
     "coupons_code_key": lambda: AlreadyExists(Reason.CODE_TAKEN, "a coupon has this code", field="coupon.code"),
@@ -17,4 +19,4 @@ REFUSALS = {
 async def compose(runtime: Runtime[MarketingSettings]) -> None:
     """Serve coupons."""
     runtime.serve(add_CouponServiceServicer_to_server, CouponService(runtime.db, runtime.clock))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)

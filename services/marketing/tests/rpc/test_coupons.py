@@ -23,16 +23,6 @@ from tests.kit.waiting import until
 TEN = Money(currency_code="USD", units=10)
 
 
-@pytest.fixture
-async def staff(shop: Shop) -> Client:
-    return shop.stub(CouponServiceStub, (await shop.user("coupons.read", "coupons.write")).token)
-
-
-@pytest.fixture
-async def orders(shop: Shop) -> Client:
-    return shop.internal(CouponServiceStub, service="orders")
-
-
 async def a_coupon(staff: Client, **facts: Any) -> pb.Coupon:
     given = {
         "code": cuid(),

@@ -17,16 +17,6 @@ from tests.kit.client import Client
 from tests.kit.shop import Shop
 
 
-@pytest.fixture
-async def staff(shop: Shop) -> Client:
-    return shop.stub(CouponServiceStub, (await shop.user("coupons.read", "coupons.write")).token)
-
-
-@pytest.fixture
-async def orders(shop: Shop) -> Client:
-    return shop.internal(CouponServiceStub, service="orders")
-
-
 async def a_coupon(staff: Client, **facts: Any) -> pb.Coupon:
     given = {"code": cuid(), "type": pb.COUPON_TYPE_FREE_SHIPPING} | facts
     coupon: pb.Coupon = await staff.CreateCoupon(pb.CreateCouponRequest(coupon=pb.Coupon(**given)))

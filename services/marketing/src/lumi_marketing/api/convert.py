@@ -68,7 +68,7 @@ def coupon_to_proto(coupon: Coupon) -> pb.Coupon:
         is_active=coupon.is_active,
         create_time=time_to_proto(coupon.created_at),
         update_time=time_to_proto(coupon.updated_at),
-        etag=str(coupon.version),
+        etag=coupon.etag,
     )
 
 

@@ -36,6 +36,16 @@ class CouponService(CouponServiceServicer):
             coupons=map(convert.coupon_to_proto, page.items), next_page_token=page.next_page_token
         )
 
+    async def DeleteCoupon(self, request: pb.DeleteCouponRequest, context: Context) -> Empty:
+        async with self._db.command(request, context) as command:
+            if command.fresh:
+                coupons = CouponRepository(command)
+                coupon = await coupons.lock(request.id)
+                coupon.expect(request.etag)
+                await coupons.delete(coupon)
+                command.answer = Empty()
+        return command.answer
+
     async def ValidateCoupon(self, request: pb.ValidateCouponRequest, context: Context) -> pb.ValidateCouponResponse:
         caller = context.principal
         try:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from lumi_common.errors import FailedPrecondition, InvalidArgument
+from lumi_common.errors import Aborted, FailedPrecondition, InvalidArgument
+from lumi_common.errors import Reason as Common
 from lumi_common.money import check_currency, rounded
 from lumi_marketing.domain.errors import Reason
 
@@ -75,6 +76,15 @@ class Coupon:
             check_currency(self.currency, field="coupon.amount.currency_code")
         if self.starts_at and self.expires_at and self.starts_at >= self.expires_at:
             raise _invalid(Reason.PERIOD_INVALID, "expire_time", "is not after the start")
+
+    @property
+    def etag(self) -> str:
+        return str(self.version)
+
+    def expect(self, etag: str) -> None:
+        """Raise Aborted unless the caller saw this version (or did not say which)."""
+        if etag and etag != self.etag:
+            raise Aborted(Common.ETAG_MISMATCH, "the coupon has changed: read it again", field="etag", id=self.id)
 
     def discount(
         self, subtotal: Decimal, shipping: Decimal, currency: str, now: datetime, used_by_user: int | None

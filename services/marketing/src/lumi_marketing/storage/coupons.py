@@ -21,10 +21,12 @@ from sqlalchemy.dialects import postgresql
 from lumi_common.cuid import cuid
 from lumi_common.db.page import Listing
 from lumi_common.db.record import recorded
+from lumi_common.db.removal import removal, removals
 from lumi_common.db.repository import Repository
 from lumi_common.db.statement import Statement
 from lumi_marketing.domain.coupon import Coupon, Redemption
 from lumi_marketing.domain.errors import Reason
+from lumi_marketing.storage.references import AGGREGATES
 from lumi_marketing.storage.tables import COUPON, COUPON_USAGE, common, coupon_usages, coupons
 
 _BY_CODE = select(coupons).where(coupons.c.code == bindparam("code", type_=coupons.c.code.type))
@@ -105,8 +107,16 @@ _REDEEM = recorded(
         "coupon_usage.redeemed",
     ),
 )
+# The coupon before its redemptions, as whoever redeems or deletes it takes them.
+_of_order = coupon_usages.c.order_id == bindparam("order_id", type_=Text)
+_held = (
+    select(coupons.c.id)
+    .where(coupons.c.id.in_(select(coupon_usages.c.coupon_id).where(_of_order)))
+    .with_for_update(key_share=True)
+    .cte("held")
+)
 _gone = COUPON_USAGE.change(
-    delete(coupon_usages).where(coupon_usages.c.order_id == bindparam("order_id", type_=Text)),
+    delete(coupon_usages).where(_of_order, coupon_usages.c.coupon_id.in_(select(_held.c.id))),
     "coupon_usage.released",
 )
 _uncounted = (
@@ -117,6 +127,22 @@ _uncounted = (
     .cte("uncounted")
 )
 _RELEASE = recorded(common, _gone, parts=(_uncounted,))
+
+# So many uses are told of in one event at most: a popular coupon's do not fit one message.
+USES_AT_ONCE = 500
+_some_uses = (
+    select(coupon_usages.c.id)
+    .where(coupon_usages.c.coupon_id == bindparam("id", type_=Text))
+    .limit(literal_column(str(USES_AT_ONCE)))
+)
+_DELETE_USES = removals(
+    common,
+    COUPON_USAGE,
+    delete(coupon_usages).where(coupon_usages.c.id.in_(_some_uses)),
+    "coupon_usage.deleted",
+    AGGREGATES,
+)
+_DELETE = removal(common, COUPON, "coupon.deleted", AGGREGATES)
 
 
 class CouponRepository(Repository[Coupon]):
@@ -163,6 +189,12 @@ class CouponRepository(Repository[Coupon]):
         )
         assert row is not None
         return Redemption(row["id"], order_id, amount, row["used_at"])
+
+    async def delete(self, coupon: Coupon) -> None:
+        """Delete a locked coupon with its redemptions."""
+        while len(await self._on.fetch(_DELETE_USES, id=coupon.id)) == USES_AT_ONCE:
+            pass
+        await self._on.fetchrow(_DELETE, id=coupon.id)
 
     async def release(self, order_id: str) -> None:
         """Give back what this order redeemed, if anything, and let nothing more be redeemed for it."""
