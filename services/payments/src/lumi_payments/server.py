@@ -11,6 +11,8 @@ from lumi_payments.api.payments import PaymentService
 from lumi_payments.api.refunds import RefundService
 from lumi_payments.domain.errors import Reason
 from lumi_payments.settings import PaymentsSettings
+from lumi_payments.storage.invariants import INVARIANTS
+from lumi_payments.storage.references import REFERRER
 
 REFUSALS = {
     "payments_provider_transaction_id_key": lambda: AlreadyExists(
@@ -26,4 +28,4 @@ async def compose(runtime: Runtime[PaymentsSettings]) -> None:
     service = PaymentService(runtime.db, runtime.clock, settles_manual=settles)
     runtime.serve(add_PaymentServiceServicer_to_server, service)
     runtime.serve(add_RefundServiceServicer_to_server, RefundService(runtime.db))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)

@@ -154,3 +154,27 @@ def test_amounts_keep_their_order_under_any_sequence_of_commands() -> None:
             assert payment.authorized_amount <= payment.amount
             captured = sum(step.amount for step in steps if step.kind is Kind.CAPTURED)
             assert payment.captured_amount == captured
+
+
+def test_money_that_will_not_come_is_recorded_once_and_of_all_of_it() -> None:
+    payment, _ = started()
+
+    with pytest.raises(FailedPrecondition, match="AMOUNT_DIFFERS"):
+        payment.fail(Decimal("9.99"), "USD", "", "BOUNCED", "", NOW)
+
+    assert payment.fail(TEN, "USD", "bank-1", "BOUNCED", "no cover", NOW) == [Step(Kind.FAILED, TEN)]
+    assert (payment.status, payment.failed_at, payment.transaction_id) == (Status.FAILED, NOW, "bank-1")
+    assert (payment.failure_code, payment.failure_message) == ("BOUNCED", "no cover")
+    with pytest.raises(FailedPrecondition, match="PAYMENT_NOT_RECORDABLE"):
+        payment.fail(TEN, "USD", "", "BOUNCED", "", NOW)
+    with pytest.raises(FailedPrecondition, match="PAYMENT_NOT_RECORDABLE"):
+        payment.record(TEN, "USD", "", NOW)
+    assert payment.void("", NOW) == []
+
+
+def test_money_that_will_not_come_by_hand_is_said_of_manual_payments_only() -> None:
+    payment, _ = started()
+    payment.provider = Provider.STRIPE
+
+    with pytest.raises(FailedPrecondition, match="PAYMENT_NOT_MANUAL"):
+        payment.fail(TEN, "USD", "", "BOUNCED", "", NOW)

@@ -97,6 +97,36 @@ async def test_a_voided_payment_makes_room_for_another_try(orders: Client, till:
     assert again.id != payment.id
 
 
+async def test_money_that_will_not_come_is_said_once_and_makes_room_for_another_try(
+    orders: Client, till: Till, staff: Client
+) -> None:
+    payment = await till.waiting()
+
+    def told(**facts: Any) -> pb.RecordManualPaymentRequest:
+        return pb.RecordManualPaymentRequest(id=payment.id, amount=TEN, failure_code="BOUNCED", **facts)
+
+    with pytest.raises(FailedPrecondition, match="AMOUNT_DIFFERS"):
+        await staff.RecordManualPayment(pb.RecordManualPaymentRequest(id=payment.id, amount=usd(1), failure_code="NO"))
+    with pytest.raises(InvalidArgument) as refused:
+        await staff.RecordManualPayment(
+            pb.RecordManualPaymentRequest(id=payment.id, amount=TEN, failure_code="not a code")
+        )
+    failed = await staff.RecordManualPayment(told(note="no cover", etag=payment.etag))
+    with pytest.raises(FailedPrecondition, match="PAYMENT_NOT_RECORDABLE"):
+        await staff.RecordManualPayment(told())
+    again = await orders.CreatePayment(asked_for(order_id=payment.order_id))
+
+    assert refused.value.field == "failure_code"
+    assert (failed.status, failed.failure_code, failed.failure_message) == (
+        pb.PAYMENT_STATUS_FAILED, "BOUNCED", "no cover",
+    )  # fmt: skip
+    assert failed.next_action.type == pb.NEXT_ACTION_TYPE_NONE
+    assert await till.steps(payment) == ["CREATED", "FAILED"]
+    assert (await till.told(payment))[-1] == "payment.failed"
+    assert await till.wrong(payment) == []
+    assert again.id != payment.id
+
+
 async def test_settled_money_is_not_voided_or_captured_again(orders: Client, staff: Client) -> None:
     payment = await orders.CreatePayment(asked_for())
 

@@ -13,7 +13,7 @@ from lumi.payments.v1.payment_pb2_grpc import PaymentServiceStub
 from lumi.payments.v1.refund_pb2_grpc import RefundServiceStub
 
 from lumi_common.cuid import cuid
-from lumi_common.errors import FailedPrecondition, InvalidArgument, LumiError, NotFound, PermissionDenied
+from lumi_common.errors import Aborted, FailedPrecondition, InvalidArgument, LumiError, NotFound, PermissionDenied
 from services.payments.tests.rpc.till import Till
 from tests.kit.buying import usd
 from tests.kit.client import Client
@@ -64,6 +64,19 @@ async def test_parts_go_back_until_nothing_is_left(till: Till, finance: Client) 
     assert rest.amount == usd(601)
     assert (await till.read(payment)).status == payment_pb2.PAYMENT_STATUS_REFUNDED
     assert await till.wrong(payment) == []
+
+
+async def test_a_refund_of_a_payment_that_has_changed_since_it_was_read_is_refused(till: Till, finance: Client) -> None:
+    payment = await till.paid()
+    await finance.CreateRefund(back(payment, usd(100), etag=payment.etag))
+
+    with pytest.raises(Aborted, match="ETAG_MISMATCH"):
+        await finance.CreateRefund(back(payment, usd(100), etag=payment.etag))
+
+    after = await till.read(payment)
+    assert after.refunded_amount == usd(100)
+    await finance.CreateRefund(back(payment, etag=after.etag))
+    assert (await till.read(payment)).refunded_amount == usd(1000)
 
 
 async def test_of_a_part_that_was_captured_no_more_than_that_goes_back(

@@ -25,10 +25,10 @@ _WRONG = """
         from payment_steps where payment_id = p.id
     ) as step
     where p.id = any($1) and not (
-        p.authorized_amount = case when 'VOIDED' = any(kinds) then 0 else step.authorized end
+        p.authorized_amount = case when kinds && '{VOIDED,FAILED}' then 0 else step.authorized end
         and p.captured_amount = step.captured and p.refunded_amount = step.refunded
         and p.status::text = case
-            when 'VOIDED' = any(kinds) then 'FAILED'
+            when kinds && '{VOIDED,FAILED}' then 'FAILED'
             when step.captured > 0 and step.refunded = step.captured then 'REFUNDED'
             when 'CAPTURED' = any(kinds) then 'SETTLED'
             when 'AUTHORIZED' = any(kinds) then 'AUTHORIZED'

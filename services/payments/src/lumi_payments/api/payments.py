@@ -91,10 +91,16 @@ class PaymentService(PaymentServiceServicer):
     async def RecordManualPayment(self, request: pb.RecordManualPaymentRequest, context: Context) -> pb.Payment:
         amount = money_from_proto(request.amount, field="amount")
 
-        def record(payment: Payment) -> list[Step]:
-            return payment.record(amount, request.amount.currency_code, request.transaction_id, self._clock())
+        currency, transaction_id = request.amount.currency_code, request.transaction_id
 
-        return await self._change(request, context, record, "payment.settled", note=request.note)
+        def record(payment: Payment) -> list[Step]:
+            return payment.record(amount, currency, transaction_id, self._clock())
+
+        def fail(payment: Payment) -> list[Step]:
+            return payment.fail(amount, currency, transaction_id, request.failure_code, request.note, self._clock())
+
+        decide, action = (fail, "payment.failed") if request.failure_code else (record, "payment.settled")
+        return await self._change(request, context, decide, action, note=request.note)
 
     async def _change(
         self,

@@ -18,16 +18,18 @@ class RefundService(RefundServiceServicer):
 
     async def CreateRefund(self, request: pb.CreateRefundRequest, context: Context) -> pb.Refund:
         amount = money_from_proto(request.amount, field="amount") if request.HasField("amount") else None
-        id, currency, reason = request.payment_id, request.amount.currency_code, request.reason
+        id, etag = request.payment_id, request.etag
+        currency, reason = request.amount.currency_code, request.reason
         async with self._db.command(request, context) as command:
             if command.fresh:
                 refunds = RefundRepository(command)
-                refund = await refunds.give_back(id, amount, currency, reason)
+                refund = await refunds.give_back(id, amount, currency, reason, etag)
                 if refund is None:
                     # There is a reason, unless the money was captured at this very moment: then a second try has it.
                     payment = await PaymentRepository(command).lock(id)
+                    payment.expect(etag)
                     payment.expect_refundable(amount, currency)
-                    refund = await refunds.give_back(id, amount, currency, reason)
+                    refund = await refunds.give_back(id, amount, currency, reason, etag)
                     assert refund is not None, "the payment is locked"
                 command.answer = convert.refund_to_proto(refund)
         return command.answer

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     AUTHORIZED = "AUTHORIZED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
+    FAILED = "FAILED"
     REFUNDED = "REFUNDED"
 
 
@@ -126,15 +127,18 @@ class Payment:
 
     def record(self, amount: Decimal, currency: str, transaction_id: str, now: datetime) -> list[Step]:
         """The money has come, in full; the steps that makes."""
-        if self.provider is not Provider.MANUAL:
-            raise self._refused(Reason.PAYMENT_NOT_MANUAL, "is settled by its provider", provider=self.provider)
-        if self.status is not Status.INITIATED:
-            raise self._refused(Reason.PAYMENT_NOT_RECORDABLE, "is not waiting for money", status=self.status)
-        self._expect_currency(currency)
-        if amount != self.amount:
-            raise self._refused(Reason.AMOUNT_DIFFERS, "is of another amount", expected=self.amount)
+        self._expect_recordable(amount, currency)
         self.transaction_id = transaction_id or None
         return self._settle(now)
+
+    def fail(
+        self, amount: Decimal, currency: str, transaction_id: str, code: str, message: str, now: datetime
+    ) -> list[Step]:
+        """The money has not come and will not; the step that makes."""
+        self._expect_recordable(amount, currency)
+        self.transaction_id = transaction_id or None
+        self._fail(code, message, now)
+        return [Step(Kind.FAILED, self.amount)]
 
     def capture(self, amount: Decimal | None, currency: str, now: datetime) -> list[Step]:
         """Take what was authorized, or a part of it; the step that makes."""
@@ -155,8 +159,7 @@ class Payment:
             return []
         if self.status not in (Status.INITIATED, Status.AUTHORIZED):
             raise self._refused(Reason.PAYMENT_NOT_VOIDABLE, "has taken money", status=self.status)
-        self.status, self.failed_at, self.authorized_amount = Status.FAILED, now, ZERO
-        self.failure_code, self.failure_message = VOIDED, reason or None
+        self._fail(VOIDED, reason, now)
         return [Step(Kind.VOIDED, self.amount)]
 
     def expect_refundable(self, amount: Decimal | None, currency: str) -> None:
@@ -177,6 +180,19 @@ class Payment:
         self.status, self.authorized_at, self.settled_at = Status.SETTLED, now, now
         self.authorized_amount = self.captured_amount = self.amount
         return [Step(Kind.AUTHORIZED, self.amount), Step(Kind.CAPTURED, self.amount)]
+
+    def _fail(self, code: str, message: str, now: datetime) -> None:
+        self.status, self.failed_at, self.authorized_amount = Status.FAILED, now, ZERO
+        self.failure_code, self.failure_message = code, message or None
+
+    def _expect_recordable(self, amount: Decimal, currency: str) -> None:
+        if self.provider is not Provider.MANUAL:
+            raise self._refused(Reason.PAYMENT_NOT_MANUAL, "is settled by its provider", provider=self.provider)
+        if self.status is not Status.INITIATED:
+            raise self._refused(Reason.PAYMENT_NOT_RECORDABLE, "is not waiting for money", status=self.status)
+        self._expect_currency(currency)
+        if amount != self.amount:
+            raise self._refused(Reason.AMOUNT_DIFFERS, "is of another amount", expected=self.amount)
 
     def _expect_currency(self, currency: str) -> None:
         if currency != self.currency:

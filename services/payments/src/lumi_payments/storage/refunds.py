@@ -11,6 +11,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     case,
+    cast,
     exists,
     func,
     insert,
@@ -44,6 +45,7 @@ _paid_back = PAYMENT.change(
         payments.c.id == bindparam("payment_id", type_=Text),
         payments.c.provider == _constant(Provider.MANUAL),
         payments.c.currency == func.coalesce(bindparam("currency", type_=Text), payments.c.currency),
+        func.coalesce(bindparam("etag", type_=Text), cast(payments.c.version, Text)) == cast(payments.c.version, Text),
         _back > 0,
         _back <= _left,
     )
@@ -105,8 +107,13 @@ class RefundRepository(Repository[Refund]):
         refund = super().row(row)
         return replace(refund, status=RefundStatus(refund.status))
 
-    async def give_back(self, payment_id: str, amount: Decimal | None, currency: str, reason: str) -> Refund | None:
-        """Give so much of a payment back, all that is left when None; None when that cannot be."""
+    async def give_back(
+        self, payment_id: str, amount: Decimal | None, currency: str, reason: str, etag: str
+    ) -> Refund | None:
+        """Give so much of a payment back, all that is left when None; None when that cannot be.
+
+        `etag` is the payment's, empty for whatever it is now.
+        """
         row = await self._on.fetchrow(
             _GIVE_BACK,
             id=cuid(),
@@ -115,6 +122,7 @@ class RefundRepository(Repository[Refund]):
             amount=amount,
             currency=None if amount is None else currency,
             reason=reason or None,
+            etag=etag or None,
         )
         return None if row is None else self.row(row)
 

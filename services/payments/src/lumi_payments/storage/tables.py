@@ -143,6 +143,7 @@ PAYMENT = Aggregate(
     "captured_amount refunded_amount authorized_at settled_at failed_at failure_code",
     keys="order_id user_id status amount currency",
 )
+SAVED_CARD = Aggregate("SavedCard", saved_cards, shows="user_id provider brand is_default", keys="user_id")
 # Why money goes back is told to its owner and to staff who look, not to whoever hears of it.
 PAYMENT_REFUND = Aggregate(
     "PaymentRefund",
