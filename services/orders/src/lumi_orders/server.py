@@ -18,12 +18,15 @@ from lumi_orders.clients.marketing import Marketing
 from lumi_orders.clients.payments import Payments
 from lumi_orders.settings import OrdersSettings
 from lumi_orders.storage.checkouts import Checkouts
+from lumi_orders.storage.invariants import INVARIANTS
+from lumi_orders.storage.references import REFERRER
 from lumi_orders.storage.refusals import REFUSALS
 from lumi_orders.workflows.addresses import AddressBook
 from lumi_orders.workflows.cancel import Cancellation
 from lumi_orders.workflows.checkout import Checkout
 from lumi_orders.workflows.merging import Merging
 from lumi_orders.workflows.quote import Quotes
+from lumi_orders.workflows.retry import Retry
 from lumi_orders.workflows.settlement import SETTLED, Settlement
 from lumi_orders.workflows.sweeper import Sweeper
 from lumi_orders.workflows.undo import Undo
@@ -77,21 +80,24 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
         answer=convert.placed_to_proto,
     )
     cancellation = Cancellation(db, clock, undo, answer=convert.order_to_proto)
+    retry = Retry(db, clock, checkout, undo, catalogue=peers.catalogue, payments=peers.payments)
     sweeper = Sweeper(
         db,
         checkout,
         undo,
         cancellation,
-        retry=settings.retry,
+        retry,
+        pause=settings.retry,
         order_expiry=timedelta(seconds=settings.order_expiry_seconds),
         cart_expiry=timedelta(seconds=settings.cart_expiry_seconds),
     )
     quotes = Quotes(peers.catalogue, peers.marketing, tariff)
     merging = Merging(db, clock, peers.catalogue, verify=runtime.verifier.verify, answer=convert.cart_to_proto)
     carts = CartService(db, clock, peers.catalogue, quotes, book, merging)
+    orders = OrderService(db, clock, checkout, cancellation, retry, runtime.deletions)
     runtime.serve(add_CartServiceServicer_to_server, carts)
-    runtime.serve(add_OrderServiceServicer_to_server, OrderService(db, clock, checkout, cancellation))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server)
+    runtime.serve(add_OrderServiceServicer_to_server, orders)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)
     runtime.consume("orders-payments", InTransaction(Settlement(clock).apply), types=(SETTLED,))
     runtime.every(settings.sweep_seconds, "sweeper", sweeper.sweep)
     runtime.gauge("lumi.orders.checkouts", Checkouts(db).count_by_step, by="lumi.step", unit="{checkout}")

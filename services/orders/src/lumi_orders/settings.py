@@ -77,7 +77,6 @@ class OrdersSettings(Settings):
 
     order_expiry_seconds: float = Field(3600, gt=0)
     cart_expiry_seconds: float = Field(_MONTH, gt=0)
-    sweep_seconds: float = Field(15, gt=0)
     retry_seconds: float = Field(5, gt=0)
     tax_rates: Annotated[tuple[TaxEntry, ...], _one_each(lambda entry: (entry.country, region(entry.region)))] = ()
     shipping_rates: Annotated[tuple[ShippingEntry, ...], _one_each(lambda entry: (entry.currency, entry.country))] = ()

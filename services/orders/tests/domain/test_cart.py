@@ -96,6 +96,17 @@ def test_a_cart_that_is_being_placed_waits_for_its_outcome(cart: Cart) -> None:
     assert refused.value.facts == {"order_id": "order"}
 
 
+@pytest.mark.parametrize("status", CartStatus)
+def test_a_cart_of_any_status_may_be_deleted_unless_it_is_being_placed(cart: Cart, status: CartStatus) -> None:
+    cart.status = status
+    cart.expect_deletable(etag=cart.etag)
+    with pytest.raises(Aborted, match="ETAG_MISMATCH"):
+        cart.expect_deletable(etag="7")
+    cart.placing = "order"
+    with pytest.raises(FailedPrecondition, match="CART_BEING_PLACED"):
+        cart.expect_deletable()
+
+
 def test_a_cart_comes_to_no_more_than_an_amount_can_be(cart: Cart) -> None:
     yacht = replace(MILK, product_variant_id="yacht", unit_price=Decimal("9999999999.99"))
     cart.add(MILK, 1)

@@ -153,6 +153,18 @@ def test_a_stale_etag_changes_nothing() -> None:
     assert (order.status, order.notes, order.version) == (OrderStatus.PENDING, None, 1)
 
 
+@pytest.mark.parametrize("status", OrderStatus)
+def test_only_what_is_cancelled_and_given_back_may_be_deleted(status: OrderStatus) -> None:
+    order = an_order(status=status)
+    if status is OrderStatus.CANCELLED:
+        order.expect_deletable(etag=order.etag)
+        with pytest.raises(Aborted, match="ETAG_MISMATCH"):
+            order.expect_deletable(etag="7")
+    with pytest.raises(FailedPrecondition, match="ORDER_NOT_DELETABLE") as refused:
+        order.expect_deletable(in_flight=status is OrderStatus.CANCELLED)
+    assert refused.value.facts == {"order_id": order.id, "status": status}
+
+
 def test_every_status_has_its_ways_and_none_leads_back() -> None:
     assert set(NEXT) == set(OrderStatus)
     rank = {status: number for number, status in enumerate(OrderStatus)}
@@ -169,3 +181,23 @@ def test_references_are_ten_characters_that_nobody_misreads() -> None:
 
 def test_a_reference_typed_in_by_hand_is_understood() -> None:
     assert normalized("o1l-i2 3abc") == "011123ABC"
+
+
+def test_an_order_that_waits_for_its_money_is_paid_anew_and_stays_where_it_is() -> None:
+    order = an_order()
+    with pytest.raises(Aborted, match="ETAG_MISMATCH"):
+        order.retry_payment(LATER, etag="2")
+
+    order.retry_payment(LATER, etag="1")
+
+    assert (order.status, order.version, order.updated_at) == (OrderStatus.PENDING, 2, LATER)
+
+
+@pytest.mark.parametrize("status", sorted(set(OrderStatus) - UNPAID))
+def test_any_other_order_is_not_paid_anew(status: OrderStatus) -> None:
+    order = an_order(status=status)
+
+    with pytest.raises(FailedPrecondition, match="ORDER_NOT_PAYABLE"):
+        order.retry_payment(LATER)
+
+    assert order.version == 1

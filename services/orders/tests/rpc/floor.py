@@ -16,6 +16,7 @@ from lumi.orders.v1.cart_pb2_grpc import CartServiceStub
 from lumi_common.cuid import cuid
 from lumi_common.service import Runtime
 from lumi_orders.server import REFUSALS, Peers, compose, peers_of
+from lumi_orders.storage.invariants import INVARIANTS
 from tests.kit.buying import Guest, Shelf, Shopper, request_id, usd
 from tests.kit.shop import Shop
 
@@ -103,6 +104,11 @@ class Floor:
                 cart_id,
             )
         )
+
+    async def broken(self, id: str, column: str, value: str) -> list[Any]:
+        """The rows in which the service says that an invariant does not hold, with this value in a column."""
+        [query] = (each.query for each in INVARIANTS if each.id == id)
+        return await self.rows(f"select * from ({query}) as broken where {column} = $1", value)
 
     async def rows(self, query: str, *values: Any) -> list[Any]:
         """What a query of the orders schema finds."""

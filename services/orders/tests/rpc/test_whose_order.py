@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from lumi.payments.v1.payment_pb2 import PAYMENT_PROVIDER_MANUAL
 
 from lumi_common.errors import NotFound
 from lumi_common.rpc.access import read_policy
@@ -26,7 +27,11 @@ async def call(floor: Floor, token: str, method: MethodDescriptor, **fields: Any
 
 async def test_an_order_is_not_there_for_whoever_may_not_see_it(floor: Floor) -> None:
     sale = await sell(floor)
-    names = {"id": sale.id, "reference": sale.placed.order.reference}
+    names = {
+        "id": sale.id,
+        "reference": sale.placed.order.reference,
+        "payment_provider": PAYMENT_PROVIDER_MANUAL,
+    }
     keys = {policy.permission for _, policy in METHODS} - {""}
     for method, policy in FOR_OWNERS:
         given = {name: value for name, value in names.items() if name in method.input_type.fields_by_name}

@@ -10,6 +10,7 @@ import pytest
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_orders.domain.checkout import Step
 from lumi_orders.domain.order import NEXT, Order, OrderStatus
 from lumi_orders.storage.checkouts import Checkouts
 from lumi_orders.storage.orders import UPDATE, Orders, noting
@@ -89,13 +90,13 @@ async def test_an_order_being_placed_is_not_cancelled(db: Database, context: Con
     placing = Checkouts(db)
 
     assert not await go(db, context, order, C)
-    assert await placing.is_placing(order.id)
+    assert await placing.step_of(order.id) is Step.PAY
     assert not await Orders(db.on(context)).give_up(replace(order, version=2), "user:ada", "undone")
     assert await step_of(db, order.id) == "PAY"
 
     await placing.undo(order.id, "payments is away", LEASE)
     assert not await go(db, context, order, C)
-    assert await placing.is_placing(order.id)
+    assert await placing.step_of(order.id) is Step.UNDO
     assert (await Orders(db).get(order.id, owner=None)).status is P
 
 
@@ -109,7 +110,7 @@ async def test_an_order_whose_placing_is_undone_is_given_up(db: Database, contex
     assert (found.status, found.cancelled_at) == (C, order.updated_at)
     assert await history(db, order.id) == [(None, "PENDING", 1), ("PENDING", "CANCELLED", 2)]
     assert await step_of(db, order.id) == "UNDO"
-    assert not await Checkouts(db).is_placing(order.id)
+    assert await Checkouts(db).step_of(order.id) is None
 
 
 async def test_of_twenty_changes_at_once_one_happens(db: Database, context: Context) -> None:

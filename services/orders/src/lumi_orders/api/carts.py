@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.empty_pb2 import Empty
 from lumi.orders.v1 import cart_pb2 as pb
 from lumi.orders.v1.cart_pb2_grpc import CartServiceServicer
 
@@ -19,6 +20,7 @@ from lumi_orders.clients.catalogue import Catalogue
 from lumi_orders.domain.cart import Cart, Offer, not_sellable
 from lumi_orders.storage import carts
 from lumi_orders.storage.carts import Carts
+from lumi_orders.storage.deleting import Deleting
 from lumi_orders.storage.requests import UNCHANGED
 from lumi_orders.workflows.addresses import AddressBook
 from lumi_orders.workflows.merging import Merging
@@ -116,6 +118,17 @@ class CartService(CartServiceServicer):
         async with self._db.once(request, context) as once:
             await self._change(once, request.id, request.etag, clear)
         return _answer(once)
+
+    async def DeleteCart(self, request: pb.DeleteCartRequest, context: Context) -> Empty:
+        async with self._db.command(request, context) as command:
+            if command.fresh:
+                deleting = Deleting(command)
+                cart = await deleting.lock_cart(request.id, owner=context.owner)
+                cart.expect_deletable(request.etag)
+                await deleting.delete_cart(cart)
+                command.answer = Empty()
+        answer: Empty = command.answer
+        return answer
 
     async def ApplyCoupon(self, request: pb.ApplyCouponRequest, context: Context) -> pb.Cart:
         async with self._db.once(request, context) as once:

@@ -196,10 +196,19 @@ def wanted_from_proto(request: order_pb2.PlaceOrderRequest, context: Context) ->
     return Wanted(
         cart_id=request.cart_id,
         owner=context.principal.id,
-        provider=payment_pb2.PaymentProvider.Name(request.payment_provider).removeprefix(_PROVIDER),
+        provider=provider_from_proto(request.payment_provider),
         shipping_address_id=request.shipping_address_id,
         billing_address_id=request.billing_address_id,
         metadata=plain(request.metadata) if request.HasField("metadata") else None,
         cart_etag=request.cart_etag,
-        origin=Origin(context.principal.key, request.request_id, request_hash(request, context)),
+        origin=origin_of(request, context),
     )
+
+
+def provider_from_proto(provider: payment_pb2.PaymentProvider) -> str:
+    return payment_pb2.PaymentProvider.Name(provider).removeprefix(_PROVIDER)
+
+
+def origin_of(request: order_pb2.PlaceOrderRequest | order_pb2.RetryPaymentRequest, context: Context) -> Origin:
+    """Who asks under which request id, so that whoever finishes it can keep the answer."""
+    return Origin(context.principal.key, request.request_id, request_hash(request, context))

@@ -1,7 +1,7 @@
 """Catalogue: what variants cost and whether there are any, and stock held back for an order."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from lumi.catalogue.v1 import inventory_pb2, product_pb2, variant_pb2
 
@@ -9,9 +9,17 @@ from lumi_common.context import Context
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.convert import money_from_proto
 from lumi_orders.clients.wire import plain
-from lumi_orders.domain.cart import CartItem, InventoryPolicy, Offer
+from lumi_orders.domain.cart import InventoryPolicy, Offer
 from lumi_orders.domain.checkout import request_id
 from lumi_orders.domain.order import SoldLine
+
+
+class Item(Protocol):
+    """So many of a variant, in a cart or in an order."""
+
+    product_variant_id: str
+    quantity: int
+
 
 _POLICIES = {product_pb2.InventoryPolicy.Value(f"INVENTORY_POLICY_{policy}"): policy for policy in InventoryPolicy}
 
@@ -44,17 +52,19 @@ class Catalogue:
         answer = await self._resolve(variant_pb2.ResolveVariantsRequest(ids=variant_ids), context)
         return {variant.id: _offer(variant) for variant in answer.variants}
 
-    async def reserve(self, order_id: str, items: Sequence[CartItem], context: Context) -> tuple[list[SoldLine], str]:
+    async def reserve(
+        self, order_id: str, items: Sequence[Item], context: Context, attempt: str = ""
+    ) -> tuple[list[SoldLine], str]:
         """Hold back what an order needs, all or nothing; the lines at their authoritative prices, and the currency.
 
-        The currency is empty when the lines' currencies differ.
+        The currency is empty when the lines' currencies differ. In another `attempt` it tells what is held still.
         """
         lines = [
             inventory_pb2.StockLine(product_variant_id=item.product_variant_id, quantity=item.quantity)
             for item in items
         ]
         request = inventory_pb2.ReserveStockRequest(
-            order_id=order_id, lines=lines, request_id=request_id(order_id, "reserve")
+            order_id=order_id, lines=lines, request_id=request_id(order_id, f"reserve {attempt}".rstrip())
         )
         answer = await self._reserve(request, context)
         currencies = {line.unit_price.currency_code for line in answer.lines}

@@ -45,15 +45,15 @@ class Payments:
             timeout=4.0,
         )
 
-    async def create(self, order: Order, provider: str, context: Context) -> Payment:
-        """Start the payment of an order's total; again it is the same payment."""
+    async def create(self, order: Order, provider: str, context: Context, attempt: str = "") -> Payment:
+        """Start the payment of an order's total; again in the same attempt it is the same payment."""
         request = payment_pb2.CreatePaymentRequest(
             order_id=order.id,
             order_reference=order.reference,
             user_id=order.user_id or "",
             provider=_PROVIDER + provider,
             amount=money_to_proto(order.total_amount, order.currency),
-            request_id=request_id(order.id, "pay"),
+            request_id=request_id(order.id, f"pay {attempt}".rstrip()),
         )
         return _payment(await self._create(request, context))
 

@@ -103,11 +103,14 @@ class Cart:
 
     def expect(self, etag: str = "", field: str = "etag") -> None:
         """Raise FailedPrecondition when it is being placed or closed, Aborted for a stale etag in `field`."""
-        if self.placing:
-            raise being_placed(self.placing)
+        self._expect_at_rest()
         self.expect_active()
-        if etag and etag != self.etag:
-            raise Aborted(Common.ETAG_MISMATCH, "the cart has changed: read it again", field=field, cart_id=self.id)
+        self._expect_seen(etag, field)
+
+    def expect_deletable(self, etag: str = "") -> None:
+        """Raise FailedPrecondition while it is being placed, Aborted for a stale etag; of any status it may go."""
+        self._expect_at_rest()
+        self._expect_seen(etag, "etag")
 
     def expect_active(self) -> None:
         """Raise FailedPrecondition once the cart has become an order or was given up."""
@@ -163,6 +166,14 @@ class Cart:
         if item is None:
             raise NotFound(Reason.CART_ITEM_NOT_FOUND, "not in the cart", product_variant_id=product_variant_id)
         return item
+
+    def _expect_at_rest(self) -> None:
+        if self.placing:
+            raise being_placed(self.placing)
+
+    def _expect_seen(self, etag: str, field: str) -> None:
+        if etag and etag != self.etag:
+            raise Aborted(Common.ETAG_MISMATCH, "the cart has changed: read it again", field=field, cart_id=self.id)
 
     def _expect(self, offer: Offer, quantity: int) -> None:
         variant = offer.product_variant_id

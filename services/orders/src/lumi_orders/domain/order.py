@@ -118,6 +118,18 @@ class Order:
         self._move(OrderStatus.PAID, now)
         return True
 
+    def retry_payment(self, now: datetime, etag: str = "") -> None:
+        """Ask anew for its money; raises FailedPrecondition unless it waits for that."""
+        self.expect(etag)
+        if self.status is not OrderStatus.PENDING:
+            raise FailedPrecondition(
+                Reason.ORDER_NOT_PAYABLE,
+                "the order does not wait for its money",
+                order_id=self.id,
+                status=self.status,
+            )
+        self._change(now)
+
     def advance(self, to: OrderStatus, now: datetime, etag: str = "") -> bool:
         """Go on to FULFILLED, SHIPPED or DELIVERED; False when it is there already."""
         if self.status is to:
@@ -147,6 +159,17 @@ class Order:
             )
         self._move(OrderStatus.CANCELLED, now)
         return True
+
+    def expect_deletable(self, etag: str = "", *, in_flight: bool = False) -> None:
+        """Raise FailedPrecondition unless it is CANCELLED with nothing `in_flight`, Aborted for a stale etag."""
+        self.expect(etag)
+        if self.status is not OrderStatus.CANCELLED or in_flight:
+            raise FailedPrecondition(
+                Reason.ORDER_NOT_DELETABLE,
+                "only a cancelled order, once all that was taken for it is given back, can be deleted",
+                order_id=self.id,
+                status=self.status,
+            )
 
     def update(self, changes: Mapping[str, Any], now: datetime, etag: str = "") -> bool:
         """Note something else with it (`notes`, `metadata`); False when it says all of that already."""

@@ -25,7 +25,7 @@ from lumi_common.db.database import Database, Executor
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import timestamp
 from lumi_orders.domain.cart import Cart
-from lumi_orders.domain.checkout import Origin, Step
+from lumi_orders.domain.checkout import Origin, Rival, Step
 from lumi_orders.storage.carts import cart_of, cart_with_items
 from lumi_orders.storage.rows import owned
 from lumi_orders.storage.tables import (
@@ -97,17 +97,25 @@ def _start() -> Statement:
             select(started.c.id).exists().label("started"),
             repeated.label("repeated"),
             and_(active, ~as_seen).label("changed"),
-        )
+        ),
+        step="checkout.begun",
     )
 
 
 _START = _start()
 
 _RIVAL = Statement(
-    select(checkouts.c.order_id, checkouts.c.principal, checkouts.c.request_id, checkouts.c.request_hash)
+    select(
+        checkouts.c.order_id,
+        checkouts.c.step,
+        checkouts.c.principal,
+        checkouts.c.request_id,
+        checkouts.c.request_hash,
+    )
     .where(
         or_(
             checkouts.c.cart_id == bindparam("cart_id", type_=Text),
+            checkouts.c.order_id == _order_id,
             and_(
                 checkouts.c.principal == bindparam("principal", type_=Text),
                 checkouts.c.request_id == bindparam("request_id", type_=Text),
@@ -116,8 +124,8 @@ _RIVAL = Statement(
     )
     .limit(1)
 )
-_PLACING = Statement(
-    select(checkouts.c.id)
+_STEP = Statement(
+    select(checkouts.c.step)
     .join_from(checkouts, orders, orders.c.id == checkouts.c.order_id)
     .where(checkouts.c.order_id == _order_id, orders.c.status != literal_column("'CANCELLED'"))
 )
@@ -126,6 +134,10 @@ _UNDO = Statement(
     .where(checkouts.c.order_id == _order_id)
     .values(step="UNDO", next_attempt_at=_later, error=bindparam("to_error", type_=Text), updated_at=func.now())
     .returning(checkouts.c.attempts)
+)
+# A further payment was refused, so that nothing is to be done any more.
+_DROP = Statement(
+    delete(checkouts).where(checkouts.c.order_id == _order_id, checkouts.c.step == literal_column("'RETRY'"))
 )
 _POSTPONE = Statement(
     update(checkouts)
@@ -141,7 +153,8 @@ _END = Statement(
         checkouts.c.order_id == _order_id,
         checkouts.c.step == literal_column("'UNDO'"),
         checkouts.c.attempts == bindparam("attempts", type_=Integer),
-    )
+    ),
+    step="checkout.undone",
 )
 
 
@@ -186,6 +199,7 @@ _CLAIM = Statement(
         updated_at=func.now(),
     )
     .returning(
+        checkouts.c.id,
         checkouts.c.order_id,
         checkouts.c.step,
         checkouts.c.attempts,
@@ -213,6 +227,7 @@ class Started:
 class Due:
     """A checkout that somebody left, taken up; `origin` is None where the call gave no request id."""
 
+    id: str
     order_id: str
     step: Step
     attempts: int
@@ -264,16 +279,20 @@ class Checkouts:
                 break
         return None if row is None else Started(cart_of(row), row["started"], row["repeated"])
 
-    async def find_rival(self, cart_id: str, origin: Origin) -> tuple[str, Origin] | None:
-        """The order that is being placed from this cart or under this request id, and who asked for it."""
-        row = await self._on.fetchrow(_RIVAL, cart_id=cart_id, principal=origin.principal, request_id=origin.request_id)
+    async def find_rival(self, origin: Origin, *, cart_id: str = "", order_id: str = "") -> Rival | None:
+        """What is at this cart or this order, or goes by this request id, if anything is."""
+        row = await self._on.fetchrow(
+            _RIVAL, cart_id=cart_id, order_id=order_id, principal=origin.principal, request_id=origin.request_id
+        )
         if row is None:
             return None
-        return row["order_id"], Origin(row["principal"], row["request_id"] or "", row["request_hash"])
+        asked_by = Origin(row["principal"] or "", row["request_id"] or "", row["request_hash"] or b"")
+        return Rival(row["order_id"], Step(row["step"]), asked_by)
 
-    async def is_placing(self, order_id: str) -> bool:
-        """Whether an order is there and not cancelled, and its placing is not over."""
-        return await self._on.fetchrow(_PLACING, order_id=order_id) is not None
+    async def step_of(self, order_id: str) -> Step | None:
+        """At what an order that is there and not cancelled is being worked, if it is."""
+        step = await self._on.fetchval(_STEP, order_id=order_id)
+        return None if step is None else Step(step)
 
     async def undo(self, order_id: str, error: str, lease: timedelta) -> int | None:
         """Turn back; how often it was taken up so far, None when the checkout is over."""
@@ -283,6 +302,10 @@ class Checkouts:
     async def wake(self, order_id: str) -> None:
         """Have the sweeper give back, now, what was taken for a cancelled order; any other is left alone."""
         await self._on.fetchrow(_WAKE, id=cuid(), order_id=order_id)
+
+    async def drop(self, order_id: str) -> None:
+        """No further payment is being made, since it was refused."""
+        await self._on.fetchrow(_DROP, order_id=order_id)
 
     async def postpone(self, order_id: str, error: str, lease: timedelta) -> None:
         """Leave it to the sweeper, once `lease` is over."""
@@ -305,6 +328,7 @@ class Checkouts:
         """Take up checkouts whose time has come; one whose order is not written yet is to be undone."""
         return [
             Due(
+                row["id"],
                 row["order_id"],
                 Step(row["step"]),
                 row["attempts"],

@@ -130,21 +130,23 @@ def moved(to: OrderStatus, action: str, *guards: Any) -> tuple[Change, CTE]:
 
 def moving(order: Order, actor: str, reason: str | None = None) -> dict[str, Any]:
     """The parameters of a statement made with `moved`, from the order as it will be."""
-    return {**_changing(order), "history_id": cuid(), "actor": actor, "reason": reason}
+    return {**changing(order), "history_id": cuid(), "actor": actor, "reason": reason}
 
 
 def noting(order: Order) -> dict[str, Any]:
     """The parameters of UPDATE, from the order as it will be."""
-    return {**_changing(order), "to_notes": order.notes, "to_metadata": order.metadata}
+    return {**changing(order), "to_notes": order.notes, "to_metadata": order.metadata}
 
 
-def _changing(order: Order) -> dict[str, Any]:
+def changing(order: Order) -> dict[str, Any]:
+    """What every guarded change takes, from the order as it will be."""
     return {"id": order.id, "expected": order.version - 1, "now": order.updated_at}
 
 
 def _cancel() -> Statement:
     """CANCELLED, and the giving back of what was taken for it as a row, in one commit."""
-    # Before its placing is over an order is not cancelled, but undone. No placing begins anew, so none is missed.
+    # Before its placing is over an order is not cancelled, but undone. No placing begins anew, and a further payment
+    # does with a new version of the order, so none is missed.
     placing = select(checkouts.c.id).where(checkouts.c.order_id == _id).exists()
     change, history = moved(OrderStatus.CANCELLED, "order.cancelled", ~placing)
     undo = insert(checkouts).from_select(

@@ -127,7 +127,7 @@ def _finish() -> Statement:
         .returning(checkouts.c.order_id)
         .cte("over")
     )
-    return Statement(select(over.c.order_id).add_cte(kept(over).cte("kept")))
+    return Statement(select(over.c.order_id).add_cte(kept(over).cte("kept")), step="checkout.finished")
 
 
 # Takes the parameters of `placing`.

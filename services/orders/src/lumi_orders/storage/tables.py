@@ -65,7 +65,12 @@ cart_items = Table(
         identifier,
         nullable=False,
         index=True,
-        info=refers_to("catalogue.product_variants", "RESTRICT"),
+        info=refers_to(
+            "catalogue.product_variants",
+            "RESTRICT",
+            # What nobody fills any more goes with what is in it.
+            while_="cart_id in (select id from orders.carts where status = 'ACTIVE')",
+        ),
     ),
     Column("quantity", Integer, nullable=False),
     money("unit_price", digits=12),
@@ -203,7 +208,7 @@ checkouts = Table(
     Column("request_id", identifier),
     Column("request_hash", LargeBinary),
     *stamps(),
-    CheckConstraint("step in ('RESERVE', 'PAY', 'UNDO')", name="step"),
+    CheckConstraint("step in ('RESERVE', 'PAY', 'UNDO', 'RETRY')", name="step"),
 )
 Index("checkouts_principal_request_id_key", checkouts.c.principal, checkouts.c.request_id, unique=True)
 

@@ -10,7 +10,7 @@ from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import Aborted
 from lumi_common.errors import Reason as Common
-from lumi_orders.domain.cart import being_placed
+from lumi_orders.domain.checkout import in_flight
 from lumi_orders.domain.order import UNPAID, Order, OrderStatus
 from lumi_orders.storage.checkouts import Checkouts
 from lumi_orders.storage.orders import CANCEL, Orders, moving
@@ -58,8 +58,8 @@ class Cancellation:
             )
             if row is not None:
                 return await self._undo.follow(order, context)
-            if await self._checkouts.is_placing(order_id):
-                raise being_placed(order_id)
+            if step := await self._checkouts.step_of(order_id):
+                raise in_flight(step, order_id)
         raise Aborted(Common.ETAG_MISMATCH, "others keep changing the order: try again", order_id=order_id)
 
     async def expire(self, order_id: str, context: Context) -> None:

@@ -8,13 +8,13 @@ from lumi_common.clock import Clock
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
-from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition, InvalidArgument, LumiError, NotFound
+from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition, LumiError, NotFound
 from lumi_common.errors import Reason as Common
 from lumi_orders.clients.catalogue import Catalogue
 from lumi_orders.clients.marketing import Discount, Marketing
 from lumi_orders.clients.payments import Payments
 from lumi_orders.domain.cart import Cart, being_placed
-from lumi_orders.domain.checkout import Address, Origin, Wanted
+from lumi_orders.domain.checkout import Address, Wanted
 from lumi_orders.domain.errors import Reason
 from lumi_orders.domain.order import Order, OrderStatus, place, subtotal
 from lumi_orders.domain.payment import Payment, PaymentStatus, Placed
@@ -73,9 +73,9 @@ class Checkout:
             placed = kept
         await self.finish(placed, keeper)
 
-    async def pay(self, order: Order, provider: str, context: Context) -> Payment:
-        """Start the payment of an order, or take up the one that it has."""
-        payment = await asked(self._payments.create(order, provider, context), refusals.of_payment)
+    async def pay(self, order: Order, provider: str, context: Context, attempt: str = "") -> Payment:
+        """Start the payment of an order, or take up the one that it has; `attempt` names a further one."""
+        payment = await asked(self._payments.create(order, provider, context, attempt), refusals.of_payment)
         if payment.status is PaymentStatus.FAILED:
             raise refusals.payment_refused(payment.failure_code)
         return payment
@@ -129,12 +129,10 @@ class Checkout:
             return FailedPrecondition(
                 Reason.ADDRESS_REQUIRED, "neither the call nor the cart says where it goes", field="shipping_address_id"
             )
-        rival = await self._checkouts.find_rival(cart.id, wanted.origin)
-        if rival is not None and _is_reused(wanted.origin, rival[1]):
-            return InvalidArgument(
-                Common.REQUEST_ID_REUSED, "this request_id is in use with another body", field="request_id"
-            )
-        return being_placed(rival[0] if rival else "")
+        rival = await self._checkouts.find_rival(wanted.origin, cart_id=cart.id)
+        if rival is not None:
+            rival.expect_other_request(wanted.origin)
+        return being_placed(rival.order_id if rival else "")
 
     async def _write(self, order_id: str, cart: Cart, given: Addresses, wanted: Wanted, context: Context) -> Order:
         """Steps 2 to 4: stock, coupon, and the order at the prices that catalogue reserved it at."""
@@ -180,12 +178,6 @@ def _version(etag: str) -> int | None:
     if not etag:
         return None
     return int(etag) if etag.isascii() and etag.isdigit() and len(etag) < 10 else -1
-
-
-def _is_reused(mine: Origin, rival: Origin) -> bool:
-    """Whether the same request id came with two bodies."""
-    same_id = (mine.principal, mine.request_id) == (rival.principal, rival.request_id)
-    return same_id and mine.request_hash != rival.request_hash
 
 
 def _id(address: Address | None) -> str | None:

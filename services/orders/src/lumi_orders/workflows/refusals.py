@@ -40,9 +40,22 @@ def of_stock(error: LumiError) -> LumiError:
     return undone("catalogue", error)
 
 
+def of_reservation(error: LumiError) -> LumiError:
+    """Catalogue: what was held for an order is not any more and cannot be had again, or catalogue is away."""
+    if error.code == "FAILED_PRECONDITION" and error.reason in _OF_STOCK:
+        return _because(FailedPrecondition(error.reason, error.message), **error.facts)
+    if error.code == "FAILED_PRECONDITION":
+        return FailedPrecondition(
+            Reason.RESERVATION_GONE,
+            "what was held for the order was given back",
+            order_id=error.facts.get("order_id", ""),
+        )
+    return error
+
+
 def of_coupon(error: LumiError) -> LumiError:
     """Marketing: the coupon gives nothing, or marketing is away."""
-    return coupon_refused(error) or undone("marketing", error)
+    return reference_gone(error) or coupon_refused(error) or undone("marketing", error)
 
 
 def coupon_refused(error: LumiError) -> LumiError | None:
@@ -60,10 +73,17 @@ def coupon_gives_nothing(reason: str) -> LumiError:
 def of_payment(error: LumiError) -> LumiError:
     """Payments: the payment is refused, its outcome is not known, or payments is away."""
     if error.code in _DECIDED:
-        return payment_refused(error.reason)
+        return reference_gone(error) or payment_refused(error.reason)
     if error.code == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(Common.DEADLINE_EXCEEDED, "the outcome of the payment is not known yet: ask again")
     return undone("payments", error)
+
+
+def reference_gone(error: LumiError) -> LumiError | None:
+    """The refusal where what a peer was to note, such as the buyer, was deleted meanwhile; None for any other."""
+    if error.reason != Common.REFERENCE_GONE:
+        return None
+    return _because(FailedPrecondition(error.reason, error.message), **error.facts)
 
 
 def payment_refused(reason: str) -> LumiError:

@@ -45,7 +45,7 @@ class Undo:
         marketing: Marketing,
         retry: timedelta,
     ) -> None:
-        self._db, self._clock, self._retry = db, clock, retry
+        self._db, self._clock, self.retry = db, clock, retry
         self._catalogue, self._payments, self._marketing = catalogue, payments, marketing
         self._orders, self._checkouts = Orders(db), Checkouts(db)
 
@@ -102,7 +102,7 @@ class Undo:
 
     def lease(self, context: Context) -> timedelta:
         """How long the sweeper leaves a checkout to the call that has it."""
-        return timedelta(seconds=min(context.remaining(), 60.0)) + self._retry
+        return timedelta(seconds=min(context.remaining(), 60.0)) + self.retry
 
     async def _release(
         self, order_id: str, coupon_code: str | None, attempts: int | None, written: bool, context: Context
@@ -139,4 +139,4 @@ class Undo:
 
     async def _leave(self, order_id: str, error: LumiError) -> None:
         log.warning("giving back is left to the sweeper", extra={"order": order_id, "reason": str(error)})
-        await self._checkouts.postpone(order_id, str(error), self._retry)
+        await self._checkouts.postpone(order_id, str(error), self.retry)
