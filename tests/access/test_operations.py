@@ -17,6 +17,7 @@ CALLS: dict[str, Message] = {
     "RedriveDeadLetter": pb.RedriveDeadLetterRequest(id=NOBODYS),
     "SkipDeadLetter": pb.SkipDeadLetterRequest(id=NOBODYS),
     "RepublishEvents": pb.RepublishEventsRequest(aggregate_id=NOBODYS),
+    "CheckInvariants": pb.CheckInvariantsRequest(),
 }
 
 
@@ -44,6 +45,7 @@ async def test_staff_may_operate_a_service_and_customers_may_not(shop: Shop, con
         "RedriveDeadLetter": "NOT_FOUND",
         "SkipDeadLetter": "NOT_FOUND",
         "RepublishEvents": "",
+        "CheckInvariants": "",
     }
     assert {await told(customer, method) for method in CALLS} == {"PERMISSION_MISSING"}
 
@@ -74,3 +76,28 @@ async def test_each_service_has_its_own_letters(shop: Shop, context: str) -> Non
             await elsewhere.SkipDeadLetter(pb.SkipDeadLetterRequest(id=id))
     assert (await writer.SkipDeadLetter(pb.SkipDeadLetterRequest(id=id))).id == id
     assert await found() == []
+
+
+@pytest.mark.parametrize("context", SERVICES)
+async def test_each_service_tells_what_broke_in_its_own_schema(shop: Shop, context: str) -> None:
+    own = import_module(f"lumi_{context}.storage.invariants").INVARIANTS
+    reader, id = operations(shop, context, (await shop.user("operations.read")).token), cuid()
+
+    async def found() -> dict[str, pb.InvariantFinding]:
+        return {each.id: each for each in (await reader.CheckInvariants(pb.CheckInvariantsRequest())).findings}
+
+    async def shown() -> bool:
+        return any(pb.RowId(name="request_id", id=id) in row.ids for row in (await found())["X5"].sample)
+
+    assert {name: each.rule for name, each in (await found()).items()} == {each.id: each.says for each in own}
+    async with shop.database(context) as database:
+        await database.execute(
+            "insert into request_ids (principal, method, request_id, request_hash, expires_at) "
+            "values ('nobody', 'none', $1, sha256('x'), now() + interval '1 hour')",
+            id,
+        )
+        try:
+            assert await shown()
+        finally:
+            await database.execute("delete from request_ids where request_id = $1", id)
+        assert not await shown()

@@ -1,5 +1,7 @@
 """What a service's figures say: its calls by method and code, and what is under way besides them."""
 
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ from lumi.catalogue.v1.product_pb2_grpc import ProductServiceStub
 
 from lumi_common.cuid import cuid
 from lumi_common.errors import InvalidArgument, NotFound
+from tests.kit.shop import SERVICES
+from tests.kit.waiting import until
 from tests.telemetry.traced import TracedShop
 
 GET = "lumi.catalogue.v1.ProductService/GetProductBySlug"
@@ -61,7 +65,7 @@ async def test_a_pool_and_its_limits_are_told(traced: TracedShop) -> None:
 
 
 async def test_orders_being_placed_are_told_by_step(traced: TracedShop) -> None:
-    assert await values(traced, "orders", "lumi.orders.checkouts") == {"RESERVE": 0, "PAY": 0, "UNDO": 0}
+    assert await values(traced, "orders", "lumi.orders.checkouts") == {"RESERVE": 0, "PAY": 0, "RETRY": 0, "UNDO": 0}
     order = cuid()
     async with traced.shop.database("orders") as database:
         await database.execute(
@@ -76,6 +80,30 @@ async def test_orders_being_placed_are_told_by_step(traced: TracedShop) -> None:
 
 
 async def test_consumers_tell_how_much_waits_for_them(traced: TracedShop) -> None:
-    assert (await values(traced, "orders", "lumi.consumer.pending")).keys() == {"orders-payments"}
-    assert (await values(traced, "catalogue", "lumi.consumer.pending")).keys() == {"catalogue-reservations"}
-    assert (await values(traced, "orders", "lumi.dead_letters")) == {"relay": 0, "orders-payments": 0}
+    orders, catalogue = ("orders-payments", "orders-references"), ("catalogue-reservations", "catalogue-references")
+    assert (await values(traced, "orders", "lumi.consumer.pending")).keys() == set(orders)
+    assert (await values(traced, "catalogue", "lumi.consumer.pending")).keys() == set(catalogue)
+    assert (await values(traced, "orders", "lumi.dead_letters")) == dict.fromkeys(("relay", *orders), 0)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_broke_is_told_by_invariant(traced: TracedShop, service: str) -> None:
+    own = {each.id for each in import_module(f"lumi_{service}.storage.invariants").INVARIANTS}
+
+    async def is_told(rows: int) -> bool:
+        await traced.shop.runtimes[service].gauges.look()
+        points = traced.points(service).get("lumi.invariants.broken", [])
+        told = {point.attributes["lumi.invariant"]: point.value for point in points}
+        return told == dict.fromkeys(own, 0) | {"X5": rows}
+
+    async with traced.shop.database(service) as database:
+        await until(partial(is_told, 0), "a look was taken, and all is well")
+        await database.execute(
+            "insert into request_ids (principal, method, request_id, request_hash, expires_at) "
+            "values ('nobody', 'none', 'planted', sha256('x'), now() + interval '1 hour')"
+        )
+        try:
+            await until(partial(is_told, 1), "a later look saw what broke")
+        finally:
+            await database.execute("delete from request_ids where request_id = 'planted'")
+        await until(partial(is_told, 0), "and that it was mended")

@@ -18,7 +18,7 @@ from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
 from tests.kit.buying import Shopper
 from tests.kit.client import Client
-from tests.kit.shop import Shop, open_shop
+from tests.kit.shop import SERVICES, Shop, open_shop
 
 
 @dataclass
@@ -121,5 +121,6 @@ async def open_traced_shop(postgres: PostgresServer, nats: NatsServer, folder: P
         exporters[name], figures[name] = InMemorySpanExporter(), KeptFigures()
         return Telemetry(name, 0.0, spans=SimpleSpanProcessor(exporters[name]), metrics=figures[name])
 
-    async with open_shop(postgres, nats, folder, telemetry=telemetry) as shop:
+    often = {name: {"invariants_seconds": 0.5} for name in SERVICES}
+    async with open_shop(postgres, nats, folder, telemetry=telemetry, **often) as shop:
         yield TracedShop(shop, exporters, figures)

@@ -1,18 +1,15 @@
 """Asks the books, read-only, and waits for them to come to rest where an invariant asks for that."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
+from lumi_common.db.invariants import SAMPLE, Finding, Invariant, look, undelivered
 from lumi_common.events.streams import CONTEXTS
-from lumi_invariants.across import unpublished
-from lumi_invariants.invariant import Invariant
 from lumi_invariants.law import LAW
 
 PATIENCE_SECONDS = 60.0
@@ -20,22 +17,9 @@ _AGAIN_SECONDS = 1.0
 AUDITOR = "lumi_auditor"
 
 _RESTLESS = " union all ".join(
-    [f"(select 1 from ({unpublished(context)}) waiting limit 1)" for context in CONTEXTS]
+    [f"(select 1 from ({undelivered(context)}) waiting limit 1)" for context in CONTEXTS]
     + ["(select 1 from orders.checkouts limit 1)"]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of an invariant: how many rows break it, and one of them, None where there is none."""
-
-    id: str
-    rows: int
-    sample: dict[str, Any] | None
-
-    @property
-    def holds(self) -> bool:
-        return self.rows == 0
 
 
 @asynccontextmanager
@@ -56,42 +40,40 @@ async def books(dsn: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def look(connection: Any, invariants: Iterable[Invariant]) -> list[Finding]:
-    """What becomes of these in one snapshot."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return [await ask(connection, each) for each in invariants]
+async def check(connection: Any, ids: Iterable[str] = LAW, *, patience: float = PATIENCE_SECONDS) -> list[Finding]:
+    """What was found of each of these, in their order.
 
-
-async def ask(connection: Any, invariant: Invariant) -> Finding:
-    """What becomes of one, as the connection sees it now."""
-    rows, sample = await connection.fetchrow(invariant.counted)
-    return Finding(invariant.id, rows, None if sample is None else json.loads(sample))
-
-
-async def check(
-    connection: Any, invariants: Iterable[Invariant] = LAW.values(), *, patience: float = PATIENCE_SECONDS
-) -> list[Finding]:
-    """Every finding, in the order of the invariants.
-
-    Those of kind C are looked at once, a schema at a time in one snapshot. Those of kind Q have `patience` seconds to
+    Parts of kind C are looked at once, a schema at a time in one snapshot. Those of kind Q have `patience` seconds to
     become true; with none, they are looked at once too.
     """
-    asked = list(invariants)
-    found: dict[str, Finding] = {}
+    ids = tuple(ids)
+    asked = [part for id in ids for part in LAW[id]]
+    found: dict[Invariant, Finding] = {}
     for schema in dict.fromkeys(each.schema for each in asked if each.kind == "C"):
-        of_schema = [each for each in asked if (each.schema, each.kind) == (schema, "C")]
-        found |= {finding.id: finding for finding in await look(connection, of_schema)}
+        found |= await _look(connection, [each for each in asked if (each.schema, each.kind) == (schema, "C")])
 
     until = time.monotonic() + patience
     await _rest(connection, until)
     open = [each for each in asked if each.kind == "Q"]
     while open:
-        found |= {finding.id: finding for finding in await look(connection, open)}
-        open = [each for each in open if not found[each.id].holds]
+        found |= await _look(connection, open)
+        open = [each for each in open if not found[each].holds]
         if not open or time.monotonic() > until - _AGAIN_SECONDS:
             break
         await asyncio.sleep(_AGAIN_SECONDS)
-    return [found[each.id] for each in asked]
+    return [together(id, [found[part] for part in LAW[id]]) for id in ids]
+
+
+def together(id: str, parts: Iterable[Finding]) -> Finding:
+    """What the parts of an invariant found, as one finding."""
+    found = list(parts)
+    rows = [each.rows for each in found if each.rows is not None]
+    sample = tuple(row for each in found for row in each.sample)
+    return Finding(id, sum(rows) if len(rows) == len(found) else None, sample[:SAMPLE])
+
+
+async def _look(connection: Any, parts: list[Invariant]) -> dict[Invariant, Finding]:
+    return dict(zip(parts, await look(connection, parts), strict=True))
 
 
 async def _rest(connection: Any, until: float) -> None:

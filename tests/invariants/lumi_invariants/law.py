@@ -1,22 +1,36 @@
-"""All invariants by their ids, and those that nothing can be asked of yet."""
+"""All invariants by their ids. What one schema can tell by itself its service says; the rest is said here."""
 
+import importlib
+
+from lumi_common.db.invariants import Invariant
+from lumi_common.events.streams import CONTEXTS
 from lumi_invariants.across import ACROSS
-from lumi_invariants.coupons import COUPONS
-from lumi_invariants.identity import IDENTITY
-from lumi_invariants.invariant import Invariant
-from lumi_invariants.money import MONEY
-from lumi_invariants.orders import ORDERS
-from lumi_invariants.stock import STOCK
+from lumi_invariants.between import BETWEEN
 
-LAW = {each.id: each for each in (*STOCK, *ORDERS, *MONEY, *COUPONS, *IDENTITY, *ACROSS)}
+_GROUPS = "SOMKIX"
+OWN: tuple[Invariant, ...] = tuple(
+    each for context in CONTEXTS for each in importlib.import_module(f"lumi_{context}.storage.invariants").INVARIANTS
+)
 
-NOT_YET = {
-    "M3": "no provider but MANUAL, which has no ledger of its own",
-    "I3": "the count of failed logins starts anew with each sign-in and no row says at which; no TOTP yet",
-    "X6": "users are not erased yet",
+
+def _place(id: str) -> tuple[int, int]:
+    return _GROUPS.index(id[0]), int(id[1:])
+
+
+_PARTS = (*OWN, *BETWEEN, *ACROSS)
+LAW: dict[str, tuple[Invariant, ...]] = {
+    id: tuple(each for each in _PARTS if each.id == id) for id in sorted({each.id for each in _PARTS}, key=_place)
 }
+"""The parts of each: one for each schema that can tell of it by itself, and what only all of them together can tell."""
+
+NOTES = {
+    "M3": "MANUAL keeps no ledger: what staff recorded is all there is, and nothing can be compared with it",
+    "I3": "of an accepted TOTP step nothing is asked: no row tells the one before it",
+    "X6": "nothing is asked: a user's row is purged, but what erasing them takes besides is still to come",
+}
+"""What the findings do not tell of an invariant."""
 
 
-def of(schema: str, kind: str = "C") -> tuple[Invariant, ...]:
-    """Those of a schema ("" for all of them at once) and a kind."""
-    return tuple(each for each in LAW.values() if (each.schema, each.kind) == (schema, kind))
+def says(id: str) -> str:
+    """What must be true."""
+    return "; ".join(dict.fromkeys(part.says for part in LAW[id]))

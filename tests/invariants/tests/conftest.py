@@ -2,22 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
-from lumi.identity.v1 import auth_pb2
-from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
-from lumi.marketing.v1 import coupon_pb2
-from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
-from lumi.orders.v1 import order_pb2
-from lumi.orders.v1.order_pb2_grpc import OrderServiceStub
 
-from lumi_invariants.checker import Finding, books, check
+from lumi_common.db.invariants import Finding
+from lumi_invariants.checker import books, check
 from lumi_local import testing
-from tests.kit.buying import Guest, request_id, usd
-from tests.kit.shop import PASSWORD, Shop, migrate, open_shop
+from tests.invariants.tests.day import spend_a_day
+from tests.kit.shop import migrate, open_shop
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +20,9 @@ async def day() -> AsyncIterator[tuple[str, list[Finding]]]:
     with testing.postgres("invariants") as server, testing.nats() as nats, testing.temporary_folder("shop") as folder:
         await asyncio.to_thread(migrate, server)
         async with open_shop(server, nats, folder) as shop:
-            await _spend_a_day(shop)
+            await spend_a_day(shop)
             async with books(server.dsn("lumi_auditor")) as connection:
-                findings = await check(connection, patience=20)
+                findings = await check(connection, patience=60)
         yield server.dsn_superuser, findings
 
 
@@ -42,42 +36,3 @@ async def sound(day: tuple[str, list[Finding]]) -> AsyncIterator[Any]:
     yield connection
     await transaction.rollback()
     await connection.close()
-
-
-async def _spend_a_day(shop: Shop) -> None:
-    """Orders that are paid, delivered, cancelled when packed and cancelled at once, with a coupon; and a guest's."""
-    shelf = await shop.staff("coupons.write", "coupons.read", "orders.fulfill", "orders.cancel", "payments.refund")
-    staff = shelf.stub(OrderServiceStub)
-    soup, bread = await shelf.put(20, 250), await shelf.put(20, 199)
-    coupon = coupon_pb2.Coupon(
-        code="half-a-dollar",
-        type=coupon_pb2.COUPON_TYPE_FIXED_AMOUNT,
-        amount=usd(50),
-        usage_limit=5,
-        per_user_limit=3,
-    )
-    await shelf.stub(CouponServiceStub).CreateCoupon(
-        coupon_pb2.CreateCouponRequest(coupon=coupon, request_id=request_id())
-    )
-    ada, ben = await shop.shopper(), await shop.shopper()
-    orders = [
-        (await each.place(await each.fill((soup, 2), (bread, 1), coupon="HALF-A-DOLLAR"))).order
-        for each in (ada, ben, ada, ada)
-    ]
-    guest = await Guest.come(shop.stub)
-    await guest.place(await guest.fill((bread, 2)))
-    await ben.fill((soup, 1))
-
-    _, delivered, packed, unwanted = (order.id for order in orders)
-    await staff.FulfillOrder(order_pb2.FulfillOrderRequest(id=delivered, request_id=request_id()))
-    await staff.ShipOrder(order_pb2.ShipOrderRequest(id=delivered, request_id=request_id()))
-    await staff.DeliverOrder(order_pb2.DeliverOrderRequest(id=delivered, request_id=request_id()))
-    await staff.FulfillOrder(order_pb2.FulfillOrderRequest(id=packed, request_id=request_id()))
-    await staff.CancelOrder(order_pb2.CancelOrderRequest(id=packed, request_id=request_id()))
-    await ada.stub(OrderServiceStub).CancelOrder(order_pb2.CancelOrderRequest(id=unwanted, request_id=request_id()))
-
-    signed_up = await shop.user()
-    auth = shop.stub(AuthServiceStub)
-    signed_in = await auth.SignIn(auth_pb2.SignInRequest(email=signed_up.email, password=PASSWORD))
-    refresh = partial(auth_pb2.RefreshTokenRequest, refresh_token=signed_in.tokens.refresh_token)
-    await auth.RefreshToken(refresh())

@@ -41,6 +41,8 @@ _OLD_CHECKOUT = (
     f"values ('planted', 'nobody', 'UNDO', now(), {_LONG_AGO})"
 )
 
+_ANOTHER = "user_id = (select min(id) from identity.users where id <> user_id)"
+
 PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
     (
         "S1",
@@ -78,6 +80,18 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
         "released after it was sold",
         (_one("catalogue.stock_reservations", "state = 'RELEASED'", "state = 'COMMITTED'"),),
     ),
+    (
+        "S3",
+        "paid for and not taken out of stock",
+        (_one("catalogue.stock_reservations", "state = 'EXPIRED'", f"order_id = {_PAID}"),),
+    ),
+    (
+        "S3",
+        "fewer taken than sold",
+        (_one("catalogue.stock_reservations", "quantity = quantity + 1", f"order_id = {_PAID}"),),
+    ),
+    ("S3", "taken for nobody", (_one("catalogue.stock_reservations", "order_id = 'nobody'", "state = 'COMMITTED'"),)),
+    ("S3", "cancelled and not given back", (_gone("catalogue.stock_movements", "reason = 'restocked'"),)),
     ("S4", "sold twice", (_copy("catalogue.stock_movements", "reason = 'sold'"),)),
     ("S4", "sold without a reservation", (_gone("catalogue.stock_reservations", "state = 'COMMITTED'"),)),
     ("S4", "ended untold", (_gone("catalogue.outbox_events", "type = 'stock.committed'"),)),
@@ -204,6 +218,16 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
     ("M2", "settled without a step", (_gone("payments.payment_steps", "kind = 'CAPTURED'"),)),
     ("M2", "refunded by no step", (_one("payments.payments", "status = 'REFUNDED'", "status = 'SETTLED'"),)),
     ("M2", "a step too many", (_copy("payments.payment_steps", "kind = 'REFUNDED'"),)),
+    ("M3", "with a provider whose ledger nobody sees", (_one("payments.payments", "provider = 'STRIPE'"),)),
+    (
+        "M3",
+        "one transaction for two payments",
+        (
+            "drop index payments.payments_provider_transaction_id_key",
+            "update payments.payments set transaction_id = 'bank-1'",
+        ),
+    ),
+    ("M3", "one transaction for two refunds", ("update payments.payment_refunds set transaction_id = 'bank-1'",)),
     (
         "M4",
         "a cancelled order's money is kept",
@@ -221,6 +245,15 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
     ("M5", "paid twice", ("drop index payments.payments_open_key", _copy("payments.payments", "status = 'SETTLED'"))),
     ("M6", "applied twice", ("update payments.payment_steps set provider_event_id = 'evt' where kind = 'CAPTURED'",)),
     ("M7", "a refund's row is gone", (_gone("payments.payment_refunds"),)),
+    (
+        "M7",
+        "a refund that was told of is gone",
+        (
+            "delete from payments.payment_steps",
+            "update payments.payments set refunded_amount = 0",
+            _gone("payments.payment_refunds"),
+        ),
+    ),
     ("M7", "refunded by less than told", (_one("payments.payment_refunds", "amount = amount - 0.01"),)),
     (
         "K1",
@@ -231,6 +264,7 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
         ),
     ),
     ("K1", "uses that are not counted", (_one("marketing.coupons", "usage_count = 0"),)),
+    ("K1", "counted and never redeemed", (_one("marketing.coupons", "usage_count = usage_count + 1"),)),
     ("K1", "used too often by one", (_one("marketing.coupons", "per_user_limit = 0"),)),
     (
         "K2",
@@ -260,6 +294,20 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
     ("I2", "suspended and signed in", ("update identity.users set status = 'SUSPENDED'",)),
     ("I2", "deleted and signed in", ("update identity.users set deleted_at = now()",)),
     (
+        "I3",
+        "a failed sign-in that was not counted",
+        (
+            _one("identity.users", "failed_login_count = 1", "failed_login_count = 2"),
+            f"update identity.security_events set created_at = {_LONG_AGO} where type = 'signed_in'",
+        ),
+    ),
+    ("I3", "counted and never tried", (_one("identity.users", "failed_login_count = 1", "failed_login_count = 0"),)),
+    (
+        "I3",
+        "counted twice",
+        (_one("identity.users", "failed_login_count = failed_login_count + 1", "failed_login_count > 0"),),
+    ),
+    (
         "I4",
         "two of one address",
         (_allow("identity.users", "users_email_key"), _copy("identity.users", email="upper((r).email::text)")),
@@ -278,11 +326,38 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
         ),
     ),
     ("X2", "money for an order that is gone", (_gone("orders.orders"),)),
+    (
+        "X1",
+        "named again after it was known to be gone",
+        (_one("orders.reference_targets", "gone_at = now()", "kind = 'identity.users'"),),
+    ),
+    (
+        "X2",
+        "taken on after it was fenced",
+        (_one("orders.reference_targets", "gone_at = now()", "kind = 'catalogue.products'"),),
+    ),
     ("X3", "a record was not filed", (_gone("identity.audit_logs"),)),
     ("X3", "a record was filed twice", (_copy("identity.audit_logs"),)),
+    ("X3", "filed as somebody else's", (_one("identity.audit_logs", "actor_type = 'guest'", "actor_type = 'user'"),)),
+    ("X3", "filed as another user's", (_one("identity.audit_logs", _ANOTHER, "user_id is not null"),)),
+    ("X3", "filed without what it was before", (_one("identity.audit_logs", "before = null", "before is not null"),)),
     ("X3", "nobody did it", (_one("identity.audit_logs", "actor_type = ''"),)),
     ("X3", "a secret in it", (_one("identity.audit_logs", """after = '{"password_hash": "k1$2b$04$"}'"""),)),
+    ("X3", "where somebody lives", (_one("identity.audit_logs", """after = '{"city": "Ankara"}'"""),)),
     ("X4", "never published", (_one("orders.outbox_events", "published_at = null"),)),
+    (
+        "X4",
+        "never published, and that for long",
+        (_one("orders.outbox_events", f"published_at = null, created_at = {_LONG_AGO}"),),
+    ),
+    (
+        "X4",
+        "applied twice",
+        (
+            _allow("identity.inbox_events", "inbox_events_pkey"),
+            "insert into identity.inbox_events select * from identity.inbox_events limit 1",
+        ),
+    ),
     ("X4", "not applied", (_gone("identity.inbox_events", "consumer = 'identity-audit'"),)),
     ("X4", "a settlement not heard", ("delete from orders.inbox_events",)),
     (
@@ -294,6 +369,20 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
         ),
     ),
     ("X5", "an answer that was not kept", (_one("orders.request_ids", "response = null"),)),
+    (
+        "X5",
+        "two effects",
+        (
+            _copy(
+                "orders.outbox_events",
+                "r.headers ? 'request'",
+                id="uuidv7()",
+                seq="1000000",
+                created_at="(r).created_at + interval '1 second'",
+            ),
+        ),
+    ),
+    ("X5", "an answer to no body", (_one("marketing.request_ids", "request_hash = 'x'", "request_hash <> ''"),)),
     (
         "X5",
         "two answers",

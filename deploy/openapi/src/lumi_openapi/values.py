@@ -133,6 +133,9 @@ VALUES: Mapping[str, Any] = {
     "before": {"status": "PENDING"},
     "after": {"status": "PAID"},
     "actor_type": "user",
+    "InvariantFinding.id": "S2",
+    "InvariantFinding.rule": "reserved of a variant = the sum of its open reservations",
+    "RowId.name": "product_variant_id",
     # tokens
     "access_token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJjbTNrOXgyYTQifQ.c2lnbmF0dXJl",
     "refresh_token": "cm3k9x2a40000session00001.dGhlLXNlY3JldC1wYXJ0LW9mLWl0",
