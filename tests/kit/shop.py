@@ -172,8 +172,7 @@ async def open_shop(
                 internal_address=internal[name],
                 peers=internal,
                 **tls_files(folder, name),
-                **_OWN.get(name, {}),
-                **overrides.get(name, {}),
+                **{**_OWN.get(name, {}), **overrides.get(name, {})},
             )
             refusals = getattr(module, "REFUSALS", None)
             told = telemetry(name) if telemetry else None

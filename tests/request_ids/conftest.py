@@ -1,13 +1,11 @@
 """The world that all scenes are played in."""
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.kit.shop import Shop
 from tests.request_ids import (
-    callers,
     of_catalogue,
     of_identity,
     of_marketing,
@@ -15,7 +13,7 @@ from tests.request_ids import (
     of_orders,
     of_payments,
 )
-from tests.request_ids.world import PERMISSIONS, World
+from tests.request_ids.world import World, open_world
 
 # Importing them fills the table.
 OF_ALL = (of_catalogue, of_identity, of_marketing, of_operations, of_orders, of_payments)
@@ -23,9 +21,5 @@ OF_ALL = (of_catalogue, of_identity, of_marketing, of_operations, of_orders, of_
 
 @pytest.fixture(scope="session")
 async def world(shop: Shop) -> AsyncIterator[World]:
-    async with shop.database("identity") as books:
-        await books.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
-        staff, rival = [await callers.staff(shop, *PERMISSIONS) for _ in range(2)]
-        world = World(shop, staff, rival, books)
-        await world.open()
+    async with open_world(shop) as world:
         yield world

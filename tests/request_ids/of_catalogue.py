@@ -1,6 +1,7 @@
 """Scenes of the catalogue."""
 
 from lumi.catalogue.v1 import category_pb2, inventory_pb2, product_pb2, transfer_pb2, variant_pb2
+from lumi.catalogue.v1.category_pb2_grpc import CategoryServiceStub
 from lumi.catalogue.v1.inventory_pb2_grpc import InventoryServiceStub
 from lumi.catalogue.v1.product_pb2_grpc import ProductServiceStub
 from lumi.catalogue.v1.variant_pb2_grpc import VariantServiceStub
@@ -32,6 +33,23 @@ async def draft(world: World, *, with_variant: bool = False) -> str:
     return str(made.id)
 
 
+async def deleted(world: World) -> str:
+    """The id of a product that is deleted, and had a variant."""
+    id = await draft(world, with_variant=True)
+    await world.stub(ProductServiceStub).DeleteProduct(product_pb2.DeleteProductRequest(id=id, request_id=request_id()))
+    return id
+
+
+async def category(world: World) -> str:
+    """The id of a category that nothing stands in."""
+    made = await world.stub(CategoryServiceStub).CreateCategory(
+        category_pb2.CreateCategoryRequest(
+            category=category_pb2.Category(name="Drinks", slug=f"drinks-{cuid()}"), request_id=request_id()
+        )
+    )
+    return str(made.id)
+
+
 def wanted(world: World, order: str, quantity: int = 2, place: int = 0) -> inventory_pb2.ReserveStockRequest:
     line = inventory_pb2.StockLine(product_variant_id=world.variants[place], quantity=quantity)
     return inventory_pb2.ReserveStockRequest(order_id=order, lines=[line])
@@ -54,6 +72,13 @@ async def create_category(world: World, caller: Caller) -> Scene:
     return Scene(asked(slug), (asked(slug, "Beverages"), asked(f"drinks-{cuid()}")))
 
 
+@scene("catalogue.v1.CategoryService.DeleteCategory")
+async def delete_category(world: World, caller: Caller) -> Scene:
+    asked = category_pb2.DeleteCategoryRequest
+    first, second = await category(world), await category(world)
+    return Scene(asked(id=first), (asked(id=second),))
+
+
 @scene("catalogue.v1.ProductService.CreateProduct")
 async def create_product(world: World, caller: Caller) -> Scene:
     def asked(key: str, title: str = "Tea") -> product_pb2.CreateProductRequest:
@@ -70,6 +95,27 @@ async def publish_product(world: World, caller: Caller) -> Scene:
     return Scene(asked(id=first), (asked(id=second), asked(id=first, etag="1")))
 
 
+@scene("catalogue.v1.ProductService.DeleteProduct")
+async def delete_product(world: World, caller: Caller) -> Scene:
+    asked = product_pb2.DeleteProductRequest
+    first, second = await draft(world), await draft(world)
+    return Scene(asked(id=first), (asked(id=second), asked(id=first, etag="1")))
+
+
+@scene("catalogue.v1.ProductService.UndeleteProduct")
+async def undelete_product(world: World, caller: Caller) -> Scene:
+    asked = product_pb2.UndeleteProductRequest
+    first, second = await deleted(world), await deleted(world)
+    return Scene(asked(id=first), (asked(id=second), asked(id=first, etag="2")))
+
+
+@scene("catalogue.v1.ProductService.PurgeProduct")
+async def purge_product(world: World, caller: Caller) -> Scene:
+    asked = product_pb2.PurgeProductRequest
+    first, second = await deleted(world), await deleted(world)
+    return Scene(asked(id=first), (asked(id=second), asked(id=first, etag="2")))
+
+
 @scene("catalogue.v1.VariantService.CreateVariant")
 async def create_variant(world: World, caller: Caller) -> Scene:
     first, second = await draft(world), await draft(world)
@@ -79,6 +125,13 @@ async def create_variant(world: World, caller: Caller) -> Scene:
 
     key = cuid()
     return Scene(asked(first), (asked(first, "Box"), asked(second)))
+
+
+@scene("catalogue.v1.VariantService.DeleteVariant")
+async def delete_variant(world: World, caller: Caller) -> Scene:
+    asked = variant_pb2.DeleteVariantRequest
+    first, second = await world.shelf.put(7), await world.shelf.put(7)
+    return Scene(asked(id=first), (asked(id=second), asked(id=first, etag="1")))
 
 
 @scene("catalogue.v1.TransferService.ImportProducts")

@@ -1,8 +1,9 @@
 """Scenes of identity."""
 
-from lumi.identity.v1 import access_pb2, address_pb2, auth_pb2
+from lumi.identity.v1 import access_pb2, address_pb2, auth_pb2, user_pb2
 from lumi.identity.v1.access_pb2_grpc import AccessServiceStub
 from lumi.identity.v1.address_pb2_grpc import AddressServiceStub
+from lumi.identity.v1.user_pb2_grpc import UserServiceStub
 
 from lumi_common.cuid import cuid
 from tests.kit.buying import HOME, request_id
@@ -21,6 +22,13 @@ async def somebody(world: World) -> str:
     user = (await shopper(world.shop)).user
     assert user is not None
     return user.id
+
+
+async def somebody_deleted(world: World) -> str:
+    """The id of a user who has been deleted."""
+    id = await somebody(world)
+    await world.stub(UserServiceStub).DeleteUser(user_pb2.DeleteUserRequest(id=id))
+    return id
 
 
 async def address(world: World, caller: Caller) -> str:
@@ -88,3 +96,25 @@ async def sign_out(world: World, caller: Caller) -> Scene:
         return int(await world.books.fetchval(query, caller.user.id))
 
     return Scene(auth_pb2.SignOutRequest(), (), signed_out)
+
+
+@scene("identity.v1.UserService.DeleteUser")
+async def delete_user(world: World, caller: Caller) -> Scene:
+    asked = user_pb2.DeleteUserRequest
+    if caller.kind == "staff":
+        id = await somebody(world)
+        return Scene(asked(id=id), (asked(id=await somebody(world)), asked(id=id, etag="1")))
+    assert caller.user is not None
+    return Scene(asked(id=caller.user.id), (asked(id=caller.user.id, etag="1"),))
+
+
+@scene("identity.v1.UserService.UndeleteUser")
+async def undelete_user(world: World, caller: Caller) -> Scene:
+    asked, id = user_pb2.UndeleteUserRequest, await somebody_deleted(world)
+    return Scene(asked(id=id), (asked(id=await somebody_deleted(world)), asked(id=id, etag="2")))
+
+
+@scene("identity.v1.UserService.PurgeUser")
+async def purge_user(world: World, caller: Caller) -> Scene:
+    asked, id = user_pb2.PurgeUserRequest, await somebody_deleted(world)
+    return Scene(asked(id=id), (asked(id=await somebody_deleted(world)), asked(id=id, etag="2")))

@@ -11,21 +11,25 @@ from tests.request_ids.scenes import Scene, scene
 from tests.request_ids.world import World
 
 
+async def printed(world: World) -> pb.Coupon:
+    """A coupon that takes a tenth off."""
+    wanted = pb.Coupon(code=f"TENTH-{cuid()}", type=pb.COUPON_TYPE_PERCENTAGE, percent=Decimal(value="10"))
+    made: pb.Coupon = await world.stub(CouponServiceStub).CreateCoupon(
+        pb.CreateCouponRequest(coupon=wanted, request_id=request_id())
+    )
+    return made
+
+
 async def coupon(world: World) -> str:
-    """The code of a coupon that takes a tenth off."""
-    code = f"TENTH-{cuid()}"
-    made = pb.Coupon(code=code, type=pb.COUPON_TYPE_PERCENTAGE, percent=Decimal(value="10"))
-    await world.stub(CouponServiceStub).CreateCoupon(pb.CreateCouponRequest(coupon=made, request_id=request_id()))
-    return code
+    """The code of such a coupon."""
+    return str((await printed(world)).code)
 
 
-async def redeemed(world: World) -> str:
+async def redeemed(world: World, code: str = "") -> str:
     """The id of an order that redeemed a coupon."""
-    order = cuid()
+    order, code = cuid(), code or await coupon(world)
     await world.orders(CouponServiceStub).RedeemCoupon(
-        pb.RedeemCouponRequest(
-            code=await coupon(world), order_id=order, subtotal_amount=usd(1000), request_id=request_id()
-        )
+        pb.RedeemCouponRequest(code=code, order_id=order, subtotal_amount=usd(1000), request_id=request_id())
     )
     return order
 
@@ -38,6 +42,13 @@ async def create_coupon(world: World, caller: Caller) -> Scene:
 
     code = f"TENTH-{cuid()}"
     return Scene(asked(code), (asked(code, "11"), asked(f"TENTH-{cuid()}")))
+
+
+@scene("marketing.v1.CouponService.DeleteCoupon")
+async def delete_coupon(world: World, caller: Caller) -> Scene:
+    first, second, asked = await printed(world), await printed(world), pb.DeleteCouponRequest
+    await redeemed(world, first.code)
+    return Scene(asked(id=first.id), (asked(id=second.id), asked(id=first.id, etag=first.etag)))
 
 
 @scene("marketing.v1.CouponService.RedeemCoupon")

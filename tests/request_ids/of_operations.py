@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from lumi.common.v1 import operations_pb2 as pb
+from lumi.common.v1 import references_pb2 as references
 from lumi.common.v1.event_pb2 import Event
 
 from lumi_common.cuid import cuid
@@ -88,7 +90,54 @@ def republishing(context: str) -> Play:
     return play
 
 
+def target(caller: Caller) -> references.ReferenceTarget:
+    """A row of the service that calls, which nobody refers to."""
+    return references.ReferenceTarget(kind=f"{caller.service}.things", id=cuid())
+
+
+def closed(world: World, context: str, id: str) -> Callable[[], Awaitable[int]]:
+    async def happened() -> int:
+        return int(
+            await world.books.fetchval(
+                f"select count(*) from {context}.reference_targets where id = $1 and gone_at is not null", id
+            )
+        )
+
+    return happened
+
+
+def fencing(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        first, second = target(caller), target(caller)
+        times = {"gone_time": Timestamp(seconds=1_800_000_000), "expire_time": Timestamp(seconds=4_000_000_000)}
+        asked = references.FenceReferenceRequest
+        others = asked(targets=[second], **times), asked(targets=[first, second], **times)
+        return Scene(asked(targets=[first], **times), others, closed(world, context, first.id))
+
+    return play
+
+
+def unfencing(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        first, second = target(caller), target(caller)
+        await world.books.executemany(
+            f"insert into {context}.reference_targets (kind, id, gone_at) values ($1, $2, now())",
+            [(each.kind, each.id) for each in (first, second)],
+        )
+        asked, later = references.UnfenceReferenceRequest, Timestamp(seconds=4_000_000_000)
+        still = closed(world, context, first.id)
+
+        async def happened() -> int:
+            return 1 - await still()
+
+        return Scene(asked(targets=[first], gone_time=later), (asked(targets=[second], gone_time=later),), happened)
+
+    return play
+
+
 for _context in SERVICES:
+    scene(f"{_context}.v1.OperationsService.FenceReference")(fencing(_context))
+    scene(f"{_context}.v1.OperationsService.UnfenceReference")(unfencing(_context))
     scene(f"{_context}.v1.OperationsService.RedriveDeadLetter")(redriving(_context))
     scene(f"{_context}.v1.OperationsService.SkipDeadLetter")(skipping(_context))
     scene(f"{_context}.v1.OperationsService.RepublishEvents")(republishing(_context))

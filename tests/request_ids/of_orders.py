@@ -4,9 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lumi.orders.v1 import cart_pb2, order_pb2
+from lumi.orders.v1.cart_pb2_grpc import CartServiceStub
 from lumi.orders.v1.order_pb2_grpc import OrderServiceStub
+from lumi.payments.v1.payment_pb2 import PAYMENT_PROVIDER_MANUAL, VoidPaymentRequest
+from lumi.payments.v1.payment_pb2_grpc import PaymentServiceStub
 
+from lumi_common.cuid import cuid
 from tests.kit.buying import HOME, Guest, request_id
+from tests.kit.client import Client
 from tests.kit.waiting import until
 from tests.request_ids.callers import Caller, guest
 from tests.request_ids.of_marketing import coupon
@@ -73,6 +78,15 @@ async def remove_cart_item(world: World, caller: Caller) -> Scene:
 async def clear_cart(world: World, caller: Caller) -> Scene:
     mine, asked = await cart(world, caller), cart_pb2.ClearCartRequest
     return Scene(asked(id=mine.id), (asked(id=mine.id, etag=mine.etag),))
+
+
+@scene("orders.v1.CartService.DeleteCart")
+async def delete_cart(world: World, caller: Caller) -> Scene:
+    buyer, asked = await world.buyer(caller), cart_pb2.DeleteCartRequest
+    filled = await buyer.fill((world.variants[0], 1))
+    await buyer.place(filled)
+    ordered = await buyer.stub(CartServiceStub).GetCart(cart_pb2.GetCartRequest(id=filled.id))
+    return Scene(asked(id=ordered.id), (asked(id=ordered.id, etag=ordered.etag), asked(id=cuid())))
 
 
 @scene("orders.v1.CartService.ApplyCoupon")
@@ -154,6 +168,43 @@ async def cancel_order(world: World, caller: Caller) -> Scene:
     await until(is_sold, "what was ordered is sold, and so comes back to the shelf in one way only")
     asked = order_pb2.CancelOrderRequest
     return Scene(asked(id=first), (asked(id=second), asked(id=first, reason="too late"), asked(id=first, etag="2")))
+
+
+async def unpaid(world: World, caller: Caller) -> str:
+    """The id of an order of the caller's, or of somebody's, whose payment was given up."""
+    buyer = await world.buyer(caller)
+    here = buyer.stub
+    buyer.stub = lambda stub_class: Client(world.by_hand.stub(stub_class)._stub, here(stub_class).metadata)
+    placed = await buyer.place(await buyer.fill((world.variants[0], 1)))
+    buyer.stub = here
+    await world.stub(PaymentServiceStub).VoidPayment(VoidPaymentRequest(id=placed.payment_id, request_id=request_id()))
+    return str(placed.order.id)
+
+
+@scene("orders.v1.OrderService.RetryPayment")
+async def retry_payment(world: World, caller: Caller) -> Scene:
+    def asked(id: str, **facts: str) -> order_pb2.RetryPaymentRequest:
+        return order_pb2.RetryPaymentRequest(id=id, payment_provider=PAYMENT_PROVIDER_MANUAL, **facts)
+
+    first, second = await unpaid(world, caller), await unpaid(world, caller)
+    return Scene(asked(first), (asked(second), asked(first, etag="1")))
+
+
+async def never_paid(world: World) -> str:
+    """The id of a cancelled order that never had a payment, which only a service that was away leaves behind."""
+    id = cuid()
+    await world.books.execute(
+        "insert into orders.orders (id, reference, status, total_amount, subtotal_amount, tax_amount, discount_amount, "
+        "placed_at, cancelled_at) values ($1, $1, 'CANCELLED', 0, 0, 0, 0, now(), now())",
+        id,
+    )
+    return id
+
+
+@scene("orders.v1.OrderService.DeleteOrder")
+async def delete_order(world: World, caller: Caller) -> Scene:
+    first, second, asked = await never_paid(world), await never_paid(world), order_pb2.DeleteOrderRequest
+    return Scene(asked(id=first), (asked(id=second), asked(id=first, etag="1")))
 
 
 scene("orders.v1.OrderService.FulfillOrder")(_step("Fulfill"))

@@ -51,6 +51,7 @@ async def record_manual_payment(world: World, caller: Caller) -> Scene:
             asked(id=second.id, amount=TEN),
             asked(id=first.id, amount=TEN, note="cash"),
             asked(id=first.id, amount=usd(1)),
+            asked(id=first.id, amount=TEN, failure_code="BOUNCED"),
         ),
     )
 

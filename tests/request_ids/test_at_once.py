@@ -13,7 +13,13 @@ from tests.request_ids.world import Told, World, new_trace, under
 
 AT_ONCE = 10
 # What some of many at once may be told; asked again, they get the answer.
-RETRYABLE = {"lumi.orders.v1.OrderService.PlaceOrder": {"CART_BEING_PLACED"}}
+RETRYABLE = {
+    "lumi.orders.v1.OrderService.PlaceOrder": {"CART_BEING_PLACED"},
+    "lumi.orders.v1.OrderService.RetryPayment": {"PAYMENT_BEING_RETRIED"},
+    "lumi.orders.v1.OrderService.DeleteOrder": {"DELETION_UNDER_WAY"},
+    "lumi.catalogue.v1.ProductService.PurgeProduct": {"DELETION_UNDER_WAY"},
+    "lumi.catalogue.v1.VariantService.DeleteVariant": {"DELETION_UNDER_WAY"},
+}
 
 each_way = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 

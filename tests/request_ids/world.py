@@ -1,13 +1,17 @@
 """What scenes are made of: people who may call, goods on a shelf, and the books of all five schemas."""
 
+import json
 import secrets
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
 from lumi_common.errors import LumiError
+from services.orders.tests.rpc.floor import branch
 from tests.kit.buying import Guest, Shelf, Shopper
 from tests.kit.shop import SERVICES, Shop
 from tests.request_ids import callers
@@ -51,10 +55,10 @@ class Told(NamedTuple):
 
 
 class World:
-    """One shop with its staff; `staff` and `rival` hold every permission."""
+    """One shop with its staff; `staff` and `rival` hold every permission, and `by_hand` is where money settles late."""
 
-    def __init__(self, shop: Shop, staff: Caller, rival: Caller, books: Any) -> None:
-        self.shop, self.staff, self.rival, self.books = shop, staff, rival, books
+    def __init__(self, shop: Shop, staff: Caller, rival: Caller, books: Any, by_hand: Shop) -> None:
+        self.shop, self.staff, self.rival, self.books, self.by_hand = shop, staff, rival, books, by_hand
         self.shelf = Shelf(partial(shop.stub, token=staff.token))
         self.variants: list[str] = []
         self.traces: set[str] = set()
@@ -141,6 +145,18 @@ class World:
             for schema in SERVICES
         ]
         return sum(counts)
+
+
+@asynccontextmanager
+async def open_world(shop: Shop) -> AsyncIterator[World]:
+    """A world in this shop, open for as long as the block."""
+    async with shop.database("identity") as books:
+        await books.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+        staff, rival = [await callers.staff(shop, *PERMISSIONS) for _ in range(2)]
+        async with branch(shop, by_hand=True) as by_hand:
+            world = World(shop, staff, rival, books, by_hand.shop)
+            await world.open()
+            yield world
 
 
 def new_trace() -> str:
