@@ -10,7 +10,7 @@ from lumi_client import Session, amount
 
 from lumi_local import testing
 from lumi_local.testing import LocalStack
-from tests.races.floor import Floor
+from tests.races.floor import MANUAL, Floor
 from tests.races.race import CALLERS, after, answers, race, refusals, rounds, told
 
 HALF = CALLERS // 2
@@ -89,3 +89,37 @@ async def test_money_that_is_recorded_thirty_times_came_once(till: Floor, number
     story = await till.books.story(placed.order.id)
     assert story == ("PAID", ["SETTLED 5.00 0.00"], ["order.placed", "order.paid"])
     assert await till.stock(soup) == (3, 0)
+
+
+@rounds
+async def test_a_payment_that_failed_is_followed_by_one_however_many_ask_for_it(till: Floor, number: int) -> None:
+    soup, coupon, ada = await till.put(5), await till.coupon(), await till.buyer()
+    cart = await ada.fill((soup, 2), coupon=coupon.code)
+    placed = await ada.placing(cart)()
+    order, total = placed.order.id, placed.order.total_amount
+    await till.staff.payments.record_manual_payment(id=placed.payment_id, amount=total, failure_code="BOUNCED")
+    asking = [
+        *(partial(each.orders.retry_payment, id=order, payment_provider=MANUAL) for each in till.lines.of(ada.session)),
+        *(partial(each.orders.cancel_order, id=order) for each in till.lines.of(till.staff)[:number]),
+    ]
+
+    outcomes = await race(*asking)
+
+    retried, cancelled = outcomes[:CALLERS], outcomes[CALLERS:]
+    assert told(retried)[""] <= 1
+    assert told(retried).keys() <= {"", "PAYMENT_BEING_RETRIED", "PAYMENT_NOT_FAILED", "ORDER_NOT_PAYABLE"}
+    assert told(cancelled).keys() <= {"", "PAYMENT_BEING_RETRIED"}
+    assert told(retried)[""] or told(cancelled)[""] == number > 0
+    await till.books.expect_balanced(carts=[cart.id], variants=[soup], coupons=(coupon.code,))
+    story = await till.books.story(order)
+    payments = ["FAILED 0.00 0.00"] * (1 + told(retried)[""])
+    if told(cancelled)[""]:
+        assert (story.status, story.payments) == ("CANCELLED", payments)
+        return
+    assert story.payments == [*payments[1:], "INITIATED 0.00 0.00"]
+    [answer] = answers(retried)
+    await till.staff.payments.record_manual_payment(id=answer.payment_id, amount=total)
+    await till.books.expect_balanced(carts=[cart.id], variants=[soup], coupons=(coupon.code,))
+    story = await till.books.story(order)
+    assert (story.status, story.payments) == ("PAID", ["FAILED 0.00 0.00", "SETTLED 4.50 0.00"])
+    assert story.told == ["order.placed", "order.payment_retried", "order.paid"]
