@@ -238,4 +238,21 @@ PLACING = (
         ),
         "Money that comes for a cancelled order is kept.",
     ),
+    Mutation(
+        "further-payment-of-an-order-not-as-seen",
+        f"{_ORDERS}/storage/retrying.py",
+        '        orders.c.version == bindparam("expected", type_=Integer),\n'
+        "        orders.c.status == literal_column(\"'PENDING'\"),",
+        "",
+        (f"{_ORDERS_TESTS}/storage/test_retrying.py::test_an_order_that_does_not_wait_for_its_money_is_left_alone",),
+        "Money is asked for an order that was cancelled or paid meanwhile.",
+    ),
+    Mutation(
+        "further-payment-under-an-answered-request-id",
+        f"{_ORDERS}/storage/retrying.py",
+        '    held = select(orders.c.id).where(*as_seen, ~repeated.exists()).with_for_update().cte("held")',
+        '    held = select(orders.c.id).where(*as_seen).with_for_update().cte("held")',
+        (f"{_ORDERS_TESTS}/storage/test_retrying.py::test_a_request_that_was_answered_begins_nothing",),
+        "One request makes two payments.",
+    ),
 )
