@@ -9,6 +9,7 @@ from libs.common.tests.db.crossing import REFERRER, USERS, Crossing, ended, inse
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_common.db.referrer import ROWS_AT_ONCE
 from lumi_common.db.statement import Statement
 from lumi_common.errors import FailedPrecondition
 from lumi_common.events.event import Event
@@ -136,3 +137,24 @@ async def test_what_is_told_in_anothers_event_is_an_end_too(crossing: Crossing, 
     await follow(crossing, context, event)
 
     assert await crossing.orders.pool.fetchval("select user_id from baskets where id = $1", basket) is None
+
+
+async def test_what_many_rows_lose_or_follow_is_told_in_events_of_a_bounded_size(
+    crossing: Crossing, context: Context
+) -> None:
+    ada, on = cuid(), crossing.orders.pool
+    many = 2 * ROWS_AT_ONCE + 1
+    for table in ("baskets", "letters"):
+        await on.fetch(
+            f"insert into {table} (id, user_id) select 'c' || to_char(n, 'FM000000000000000000000000'), $1"
+            " from generate_series(1, $2::int) n",
+            ada,
+            many,
+        )
+
+    await follow(crossing, context, ended("User", ada))
+
+    for type in ("basket.updated", "letter.deleted"):
+        told = await on.fetch("select records from outbox_events where type = $1 order by seq", type)
+        assert [len(row["records"]) for row in told] == [ROWS_AT_ONCE, ROWS_AT_ONCE, 1]
+        assert len({each["id"] for row in told for each in row["records"]}) == many

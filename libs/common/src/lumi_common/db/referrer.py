@@ -43,6 +43,9 @@ from lumi_common.db.tables import CommonTables, timestamp
 from lumi_common.errors import DeadlineExceeded, FailedPrecondition, Reason
 from lumi_common.events.event import Event
 
+# So many rows one event tells of, far from what a message may be large.
+ROWS_AT_ONCE = 500
+
 
 class Target(NamedTuple):
     """A row that may be referred to from elsewhere: `kind` is `catalogue.product_variants`."""
@@ -136,7 +139,9 @@ class Referrer:
         await tx.fetch(self._mark, **_arrays(await self._locked(tx, wanted)), gone_at=event.time)
         given = {_parameter(kind): gone[kind] for kind in self._followed}
         for statement in self._following:
-            await tx.fetch(statement, **{name: given[name] for name in statement.parameters - {"headers"}})
+            ids = {name: given[name] for name in statement.parameters - {"headers"}}
+            while len(await tx.fetch(statement, **ids)) == ROWS_AT_ONCE:
+                pass
 
     async def _locked(self, tx: Executor, wanted: Iterable[Target]) -> list[Target]:
         order = sorted(set(wanted))
@@ -222,14 +227,21 @@ def _by_table(
         yield own[table], columns
 
 
-# One statement a table, so that an event that ends several targets changes each row once.
+# One statement a table, so that an event that ends several targets changes each row once; ROWS_AT_ONCE of them, in the
+# order of their ids, so that two who do this for the same rows do not wait for each other in a ring.
+
+
+def _some(table: Table, columns: Sequence[tuple[Column[Any], Reference]]) -> ColumnElement[bool]:
+    """Rows that name one of what is gone, as many as one event can tell of."""
+    named = select(table.c.id).where(or_(*(_named(column, reference) for column, reference in columns)))
+    return table.c.id.in_(named.order_by(table.c.id).limit(literal_column(str(ROWS_AT_ONCE))).with_for_update())
 
 
 def _cascading(
     declared: Sequence[tuple[Column[Any], Reference]], common: CommonTables, among: Collection[Aggregate]
 ) -> Iterator[Statement]:
     for aggregate, columns in _by_table(declared, "CASCADE", among):
-        gone = delete(aggregate.table).where(or_(*(_named(column, reference) for column, reference in columns)))
+        gone = delete(aggregate.table).where(_some(aggregate.table, columns))
         yield removals(common, aggregate, gone, f"{snake(aggregate.entity)}.deleted", among)
 
 
@@ -237,6 +249,6 @@ def _nulling(
     declared: Sequence[tuple[Column[Any], Reference]], common: CommonTables, among: Collection[Aggregate]
 ) -> Iterator[Statement]:
     for aggregate, columns in _by_table(declared, "SET NULL", among):
-        without = update(aggregate.table).where(or_(*(_named(column, of) for column, of in columns)))
+        without = update(aggregate.table).where(_some(aggregate.table, columns))
         left = {column.name: case((_named(column, of), null()), else_=column) for column, of in columns}
         yield recorded(common, losing(aggregate, without.values(left)), batch=True)
