@@ -11,7 +11,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reconcile check-invariants test check up down status logs clean generate bench mutants lock \
+.PHONY: help setup demo reconcile check-invariants test check up down status logs clean generate bench soak mutants lock \
   check-format check-types check-imports check-protos check-generated check-schema check-domain
 
 help: ## list the commands
@@ -85,6 +85,9 @@ generate: setup ## everything generated: protobuf Python, errors, the client, Op
 
 bench: setup ## what a call costs against the bare programs beneath it; fails below budget
 	@$(VENV)/python -m lumi_bench
+
+soak: setup ## buyers through a stack that keeps breaking, LUMI_FAULT_SECONDS long (600); a violation names its LUMI_SEED
+	@LUMI_FAULT_SECONDS=$${LUMI_FAULT_SECONDS:-600} $(VENV)/python -m lumi_faults
 
 mutants: setup ## plant bugs in a copy of the sources, one at a time: the tests must catch each
 	@$(VENV)/python -m lumi_mutants

@@ -1,6 +1,7 @@
 """Fixtures for every test of the tree."""
 
 import os
+from typing import Any
 
 pytest_plugins = ["tests.kit.fixtures"]
 
@@ -20,3 +21,11 @@ def pytest_configure() -> None:
     for name in os.environ.keys() - _OURS:
         if name.startswith("LUMI_"):
             del os.environ[name]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what a test that passed has to tell (its property `told`), also where it ran in a worker."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "told":
+                terminalreporter.write_line(f"{report.nodeid}: {value}")
