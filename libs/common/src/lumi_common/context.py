@@ -1,8 +1,8 @@
 """What a servicer and the code below it know about the call: who, from where, for how long."""
 
-import json
 import random
 from collections.abc import Iterable
+from json.encoder import encode_basestring_ascii
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -117,17 +117,23 @@ class Context:
     def headers(self) -> str:
         """What outbox rows keep about the call, as JSON text; empty values are null."""
         if self._headers is None:
-            told: dict[str, object] = {
-                "actor_type": self.actor.type,
-                "actor_id": self.actor.id or None,
-                "ip_address": self.ip or None,
-                "user_agent": self.user_agent or None,
-                "traceparent": self.traceparent or None,
-            }
+            actor = self.actor
+            told = (
+                f'"actor_type": {_text(actor.type)}, "actor_id": {_text(actor.id)}, "ip_address": {_text(self.ip)}, '
+                f'"user_agent": {_text(self.user_agent)}, "traceparent": {_text(self.traceparent)}'
+            )
             if self._request_id:
-                told["request"] = {"principal": self.principal.key, "method": self.method, "id": self._request_id}
-            self._headers = json.dumps(told)
+                told += (
+                    f', "request": {{"principal": {_text(self.principal.key)}, "method": {_text(self.method)}, '
+                    f'"id": {_text(self._request_id)}}}'
+                )
+            self._headers = f"{{{told}}}"
         return self._headers
+
+
+def _text(value: str) -> str:
+    # Every call that writes needs some of these: dumps takes five times as long over them.
+    return encode_basestring_ascii(value) if value else "null"
 
 
 def lead_of(calls: Iterable[Context | None]) -> Context | None:

@@ -83,7 +83,7 @@ class ServiceCaller:
 
     async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
         """Take the service's name from its certificate, and the end user it acts for."""
-        name = metadata.get(SERVICE_KEY, "") if self._plaintext else _certified_service(wire.auth_context())
+        name = metadata.get(SERVICE_KEY, "") if self._plaintext else _certified_service(wire)
         if not name:
             raise Unauthenticated(Reason.SERVICE_NOT_ALLOWED, "the caller is no service of ours")
         principal = self._principals.get(name)
@@ -115,8 +115,11 @@ def forwarded(context: Context, traceparent: str) -> tuple[tuple[str, str], ...]
     )
 
 
-def _certified_service(auth_context: dict[str, list[bytes]]) -> str:
-    for name in auth_context.get("x509_subject_alternative_name", ()):
+def _certified_service(wire: Any) -> str:
+    # The identities alone: the whole context would copy the certificate out of every call.
+    if wire.peer_identity_key() != "x509_subject_alternative_name":
+        return ""
+    for name in wire.peer_identities() or ():
         text = name.decode("utf-8", "replace")
         if text.startswith(SERVICE_URI):
             return text[len(SERVICE_URI) :]
