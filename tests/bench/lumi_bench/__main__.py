@@ -13,7 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from lumi_bench import goods, order, product, report, stages, start, telemetry
+from lumi_bench import audit, events, goods, order, product, report, reservation, stages, start, telemetry
 from lumi_bench.load import Client
 from lumi_bench.measure import Result
 from lumi_bench.pgbench import Pgbench
@@ -24,7 +24,7 @@ from lumi_local.topology import SERVICES
 
 IN_FLIGHT = (1, 16, 64)
 ROUNDS = 5
-CASES = ("product", "order", "telemetry", "stages", "start")
+CASES = ("product", "order", "events", "reservation", "audit", "telemetry", "stages", "start")
 _WIDTH_OF_A_FILE = 170
 
 
@@ -47,6 +47,21 @@ def measure(stack: BenchStack, client: Client, console: Console, cases: list[str
         with report.bar(console, "placing an order", rounds * order.STEPS_A_ROUND) as step:
             placed.prepare()
             results += placed.rounds(rounds, IN_FLIGHT, step)
+    if "events" in cases:
+        heard = events.Events(stack, client, buyers)
+        with report.bar(console, "events, from commit to applied", rounds * events.STEPS_A_ROUND) as step:
+            heard.prepare()
+            results += heard.rounds(rounds, step)
+    if "reservation" in cases or "audit" in cases:
+        alone = stack.copy_database("alone")
+    if "reservation" in cases:
+        hot = reservation.HotVariant(stack, client, pgbench, alone)
+        with report.bar(console, "reserving a hot variant", rounds * reservation.STEPS_A_ROUND) as step:
+            hot.prepare()
+            results += hot.rounds(rounds, step)
+    if "audit" in cases:
+        with report.bar(console, "audit and outbox rows", rounds * audit.STEPS_A_ROUND) as step:
+            results += audit.Audit(alone).rounds(rounds, step)
     if "telemetry" in cases:
         cost = telemetry.TelemetryCost(stack, client, buyers)
         with report.bar(console, "telemetry", rounds * telemetry.STEPS_A_ROUND) as step:

@@ -13,6 +13,7 @@ import uvloop
 
 from lumi_bench.measure import percentile
 from lumi_bench.process import cpu_seconds
+from lumi_common.settings import TlsFiles
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -22,17 +23,19 @@ _WARM_UP_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A serialized request and its metadata."""
+    """A serialized request and its metadata; `refused` names the status that has to be its answer, if not OK."""
 
     request: bytes
     metadata: Metadata = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """Calls of one method of a server, over and over for `seconds`, or each once where that is None.
 
-    `pids` are the processes whose CPU time is read when the clock starts and when it stops.
+    `pids` are the processes whose CPU time is read when the clock starts and when it stops. With `tls` the client
+    shows a certificate, and wants one that the same authority signed.
     """
 
     target: str
@@ -41,6 +44,7 @@ class Load:
     in_flight: int
     seconds: float | None = None
     pids: tuple[int, ...] = ()
+    tls: TlsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,15 @@ def _answers(load: Load) -> list[bytes]:
     return uvloop.run(_collect(load))
 
 
+def _channel(load: Load) -> grpc.aio.Channel:
+    if load.tls is None:
+        return grpc.aio.insecure_channel(load.target)
+    ca, key, certificate = (file.read_bytes() for file in (load.tls.ca, load.tls.key, load.tls.cert))
+    return grpc.aio.secure_channel(load.target, grpc.ssl_channel_credentials(ca, key, certificate))
+
+
 async def _measure(load: Load) -> Sample:
-    async with grpc.aio.insecure_channel(load.target) as channel:
+    async with _channel(load) as channel:
         await channel.channel_ready()
         send = _Sender(channel, load.method)
         if load.seconds is not None:
@@ -101,7 +112,7 @@ async def _measure(load: Load) -> Sample:
 
 
 async def _collect(load: Load) -> list[bytes]:
-    async with grpc.aio.insecure_channel(load.target) as channel:
+    async with _channel(load) as channel:
         await channel.channel_ready()
         send = _Sender(channel, load.method)
         gate = asyncio.Semaphore(load.in_flight)
@@ -122,12 +133,16 @@ class _Sender:
         self.waited: list[float] = []
 
     async def __call__(self, call: Call) -> bytes:
-        began = time.perf_counter()
+        began, code = time.perf_counter(), ""
         try:
             answer: bytes = await self._send(call.request, metadata=call.metadata, timeout=DEADLINE)
         except grpc.aio.AioRpcError as error:
             # Of grpc's own error only the words can be sent to another process.
-            raise RuntimeError(f"{self._method}: {error.code().name}: {error.details()}") from None
+            code, answer = error.code().name, b""
+            if code != call.refused:
+                raise RuntimeError(f"{self._method}: {code}: {error.details()}") from None
+        if code != call.refused:
+            raise RuntimeError(f"{self._method}: answered where {call.refused} was due")
         self.waited.append(time.perf_counter() - began)
         return answer
 

@@ -14,6 +14,7 @@ import nats
 from nats.aio.client import Client
 
 from lumi_common.events.streams import DURABLES, stream
+from lumi_common.settings import TlsFiles
 from lumi_local import testing
 from lumi_local.parts import STORES, Blueprint, Part
 from lumi_local.postgres import SUPERUSER, PostgresServer
@@ -51,6 +52,15 @@ class BenchStack:
     def public(self, service: str) -> str:
         """Where clients find a service."""
         return f"{LOOPBACK}:{self.settings.public_port(service)}"
+
+    def internal(self, service: str) -> str:
+        """Where its peers find a service, over mutual TLS."""
+        return f"{LOOPBACK}:{self.settings.internal_port(service)}"
+
+    def certificates(self, service: str) -> TlsFiles:
+        """What a service shows its peers, and holds theirs against."""
+        folder = self._stack.home.certificates
+        return TlsFiles(folder / "ca.pem", folder / f"{service}.pem", folder / f"{service}.key")
 
     def pids(self) -> dict[str, int]:
         """The process of each service."""
@@ -115,7 +125,7 @@ class BenchStack:
 
         run("createdb", "--template=template0", name)
         dump = run("pg_dump", self.postgres.database)
-        run("psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={name}", text=dump)
+        run("psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={name}", text=f"{dump}\nanalyze;\n")
         return self.postgres.within(name)
 
 

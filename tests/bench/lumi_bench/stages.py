@@ -8,7 +8,7 @@ taken off.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -41,9 +41,12 @@ Stage = Callable[[], Awaitable[None]]
 class _Wire:
     """What the access checks ask of grpc: the names in the certificate at the other end."""
 
-    names: Mapping[str, list[bytes]]
+    names: Sequence[bytes]
 
-    def auth_context(self) -> Mapping[str, list[bytes]]:
+    def peer_identity_key(self) -> str:
+        return "x509_subject_alternative_name"
+
+    def peer_identities(self) -> Sequence[bytes]:
         return self.names
 
 
@@ -100,7 +103,7 @@ def _as_user(*, seen_before: bool) -> Stage:
     sent = cycle(
         {GATEWAY_KEY: "192.0.2.7", "user-agent": "bench/1", "authorization": f"Bearer {token}"} for token in tokens
     )
-    policy, wire = _policy("lumi.orders.v1.OrderService", "GetOrder"), _Wire({})
+    policy, wire = _policy("lumi.orders.v1.OrderService", "GetOrder"), _Wire(())
     context = Context(policy.name, ANONYMOUS)
 
     async def stage() -> None:
@@ -111,7 +114,7 @@ def _as_user(*, seen_before: bool) -> Stage:
 
 
 def _as_service() -> Stage:
-    caller, wire = ServiceCaller(), _Wire({"x509_subject_alternative_name": [f"{SERVICE_URI}orders".encode()]})
+    caller, wire = ServiceCaller(), _Wire((f"{SERVICE_URI}orders".encode(),))
     policy = _policy("lumi.catalogue.v1.InventoryService", "ReserveStock")
     sent = {ACTOR_KEY: f"user:{id_of(USER, 1)}", IP_KEY: "192.0.2.7", AGENT_KEY: "bench/1"}
     context = Context(policy.name, ANONYMOUS)

@@ -7,6 +7,8 @@ from lumi_bench.bare import bare_server
 from lumi_bench.load import Call, Client, Load
 from lumi_bench.pgbench import read
 from lumi_bench.process import cpu_seconds, memory_megabytes
+from lumi_common.settings import TlsFiles
+from lumi_local import certificates
 from lumi_local.process import StackError
 
 OUTPUT = """\
@@ -37,6 +39,25 @@ def test_a_call_that_fails_ends_the_measurement(tmp_path: Path) -> None:
         bad = Call(b"", (("authorization", "x" * 100_000),))
         with pytest.raises(RuntimeError, match="/any/Method: RESOURCE_EXHAUSTED"):
             client.run(Load(address, "/any/Method", [bad], in_flight=1))
+
+
+def test_a_refusal_that_is_due_is_an_answer_and_anything_else_ends_the_measurement(tmp_path: Path) -> None:
+    refused = Call(b"", (("authorization", "x" * 100_000),), refused="RESOURCE_EXHAUSTED")
+    with Client() as client, bare_server(b"answer", tmp_path) as (address, _):
+        assert client.run(Load(address, "/any/Method", [refused] * 3, in_flight=1)).calls == 3
+        with pytest.raises(RuntimeError, match="answered where RESOURCE_EXHAUSTED was due"):
+            client.run(Load(address, "/any/Method", [Call(b"", refused="RESOURCE_EXHAUSTED")], in_flight=1))
+
+
+def test_client_and_bare_server_show_each_other_certificates(tmp_path: Path) -> None:
+    certificates.ensure(tmp_path)
+    orders, catalogue = (
+        TlsFiles(tmp_path / "ca.pem", tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        for name in ("orders", "catalogue")
+    )
+    with Client() as client, bare_server(b"answer", tmp_path, catalogue) as (address, _):
+        load = Load(address, "/any/Method", [Call(b"question")], in_flight=1, tls=orders)
+        assert client.answers(load) == [b"answer"]
 
 
 def test_a_process_knows_its_time_and_memory() -> None:
