@@ -153,7 +153,8 @@ async def open_world(shop: Shop) -> AsyncIterator[World]:
     async with shop.database("identity") as books:
         await books.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
         staff, rival = [await callers.staff(shop, *PERMISSIONS) for _ in range(2)]
-        async with branch(shop, by_hand=True) as by_hand:
+        # What is left in the shop is swept by the shop, not from here.
+        async with branch(shop, by_hand=True, sweep_seconds=600.0) as by_hand:
             world = World(shop, staff, rival, books, by_hand.shop)
             await world.open()
             yield world
