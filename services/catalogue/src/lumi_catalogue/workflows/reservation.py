@@ -93,7 +93,6 @@ class Reservations(Generic[A]):
         self._encode, self._decode = encode, decode
         self._waiting: deque[_Waiting[A]] = deque()
         self._flusher: asyncio.Task[None] | None = None
-        self._looking: set[asyncio.Task[None]] = set()
 
     async def reserve(self, asked: Asked) -> A:
         """Hold all lines for the order, or none; raises LumiError. A caller who goes away changes nothing."""
@@ -143,40 +142,10 @@ class Reservations(Generic[A]):
         except Exception:
             # One of them spoils it for all: each gets a transaction of its own.
             outcomes = [await self._reserve_alone(each.asked) for each in batch]
-        others: list[tuple[_Waiting[A], Reservation | LumiError]] = []
         for each, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Reservation) or (isinstance(outcome, LumiError) and each.asked.request_id):
-                others.append((each, outcome))
-            else:
-                each.settle(outcome)
-        if others:
-            # Beside the next batch, which has no need to wait for this.
-            task = asyncio.create_task(self._settle_others(others), name="catalogue.reservations.repeats")
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
+            each.settle(outcome)
 
-    async def _settle_others(self, others: Sequence[tuple[_Waiting[A], Reservation | LumiError]]) -> None:
-        """Those that reserved nothing: each is held against what its request id was answered first."""
-        try:
-            keys = [each.asked.key for each, _ in others if each.asked.request_id]
-            first = await reservations.first_answers(self._db, keys) if keys else {}
-        except Exception as error:
-            for each, _ in others:
-                each.settle(error)
-            return
-        for each, outcome in others:
-            try:
-                kept = first.get(each.asked.key)
-                if isinstance(outcome, Reservation):
-                    each.settle(await self._repeated(each.asked, outcome, kept))
-                elif kept is not None and kept[0] != each.asked.request_hash:
-                    each.settle(_request_id_reused())
-                else:
-                    each.settle(outcome)
-            except Exception as error:
-                each.settle(error)
-
-    async def _reserve_alone(self, asked: Asked) -> A | BaseException | Reservation:
+    async def _reserve_alone(self, asked: Asked) -> A | BaseException:
         try:
             return (await self._reserve([asked]))[0]
         except Exception as error:
@@ -184,8 +153,8 @@ class Reservations(Generic[A]):
                 return _request_id_reused()
             return error
 
-    async def _reserve(self, batch: Sequence[Asked]) -> list[A | BaseException | Reservation]:
-        """Decide and write a batch in one transaction; for each an answer, a refusal, or what it has already."""
+    async def _reserve(self, batch: Sequence[Asked]) -> list[A | BaseException]:
+        """Decide and write a batch in one transaction; an answer or a refusal for each."""
         outcomes: list[A | BaseException | Reservation] = []
         granted: list[Granted] = []
         expires_at = self._clock() + self._hold
@@ -213,7 +182,28 @@ class Reservations(Generic[A]):
                 for each in granted:
                     if each.order_id not in written:
                         raise closed(each.order_id, ReservationState.RELEASED)
-        return outcomes
+        return await self._with_first_answers(batch, outcomes)
+
+    async def _with_first_answers(
+        self, batch: Sequence[Asked], outcomes: Sequence[A | BaseException | Reservation]
+    ) -> list[A | BaseException]:
+        """The outcomes, where those that reserved nothing are held against what their request ids were answered."""
+        others = [
+            asked.key
+            for asked, outcome in zip(batch, outcomes, strict=True)
+            if asked.request_id and isinstance(outcome, Reservation | LumiError)
+        ]
+        first = await reservations.first_answers(self._db, others) if others else {}
+        answers: list[A | BaseException] = []
+        for asked, outcome in zip(batch, outcomes, strict=True):
+            kept = first.get(asked.key)
+            if isinstance(outcome, Reservation):
+                answers.append(await self._repeated(asked, outcome, kept))
+            elif isinstance(outcome, LumiError) and kept is not None and kept[0] != asked.request_hash:
+                answers.append(_request_id_reused())
+            else:
+                answers.append(outcome)
+        return answers
 
     async def _repeated(
         self, asked: Asked, reservation: Reservation, first: tuple[bytes, bytes] | None
