@@ -1,6 +1,7 @@
 """What people do while processes die: each scene is set, played until it is answered, and comes to one end."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -19,7 +20,7 @@ TRY_SECONDS = 2.0
 LOOK_SECONDS = 0.5
 
 
-class Scene:
+class Scene(ABC):
     """One thing that somebody does in the shop, with goods and a coupon of their own."""
 
     name: ClassVar[str]
@@ -39,13 +40,13 @@ class Scene:
         """A cart with two tins and the coupon."""
         return await self.buyer.fill((self.soup, 2), coupon=self.coupon.code)
 
+    @abstractmethod
     async def play(self) -> None:
         """Do it, and again under the same request id until there is an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def expect(self) -> None:
         """Wait until it has come to its one right end."""
-        raise NotImplementedError
 
     async def place(self) -> None:
         """Place the order, however often it has to be asked for."""

@@ -17,6 +17,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from lumi_common.names import snake
 from lumi_openapi import bounds
 from lumi_openapi.contract import Fault, Method
 from lumi_openapi.schemas import MONEY, component, is_output_only
@@ -157,7 +158,7 @@ class _Writer:
 
 
 def _kind_of_message(name: str) -> str:
-    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    kind = snake(name)
     return "variant" if kind == "product_variant" else kind
 
 

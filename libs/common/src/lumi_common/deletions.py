@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from logging import getLogger
 from uuid import uuid4
 
@@ -22,7 +21,7 @@ from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database, Executor, Row
 from lumi_common.db.references import restricting
-from lumi_common.db.referrer import Target
+from lumi_common.db.referrer import Target, there
 from lumi_common.db.statement import Statement
 from lumi_common.errors import Aborted, LumiError, NotFound, Reason
 from lumi_common.logs import described
@@ -135,7 +134,7 @@ class Deletions:
                 raise _under_way()
             # Whoever held the intent before may have deleted the row. Its fence is then to stay: we would take it back.
             for kind, ids in _by_kind(order).items():
-                if missing := set(ids) - {row["id"] for row in await tx.fetch(_there(kind), ids=ids)}:
+                if missing := set(ids) - {row["id"] for row in await tx.fetch(there(kind), ids=ids)}:
                     raise NotFound(Reason.NOT_FOUND, "it has just been deleted", target=kind, id=min(missing))
         return intents
 
@@ -182,11 +181,6 @@ class Deletions:
             )
             self._methods[peer] = fence, unfence
         return self._methods[peer]
-
-
-@lru_cache
-def _there(kind: str) -> Statement:
-    return Statement(text(f"select id from {kind} where id = any(cast(:ids as text[]))"))
 
 
 def _by_kind(targets: Sequence[Target]) -> dict[str, list[str]]:

@@ -385,7 +385,7 @@ async def test_who_began_before_the_last_deletion_does_not_come_after_it(
     _, [id] = await crossing.product()
 
     async with crossing.catalogue.transaction(context) as tx:
-        await tx.fetch(module._there(VARIANTS), ids=[])
+        await tx.fetch(module.there(VARIANTS), ids=[])
         with pytest.raises(LookupError):
             async with owner.deleting(variant(id)):
                 raise LookupError

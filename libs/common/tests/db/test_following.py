@@ -9,7 +9,7 @@ from libs.common.tests.db.crossing import REFERRER, USERS, Crossing, ended, inse
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
-from lumi_common.db.referrer import ROWS_AT_ONCE
+from lumi_common.db.removal import ROWS_AT_ONCE
 from lumi_common.db.statement import Statement
 from lumi_common.errors import FailedPrecondition
 from lumi_common.events.event import Event

@@ -4,8 +4,8 @@ import asyncio
 
 from lumi.catalogue.v1 import category_pb2, product_pb2, transfer_pb2
 
-from lumi_catalogue.storage.removals import CHUNK
 from lumi_common.cuid import cuid
+from lumi_common.db.removal import ROWS_AT_ONCE
 from lumi_common.errors import LumiError, NotFound
 from services.catalogue.tests.rpc.conftest import Catalogue, Outbox, usd
 from services.catalogue.tests.rpc.deleting import delete_product, product_of, refused, rows, undelete_product
@@ -57,7 +57,7 @@ async def test_a_category_of_many_products_goes_with_a_record_of_each(
             transfer_pb2.ProductRow(
                 title="Soup", slug=f"soup-{number}-{key}", price=usd(100), category_slugs=[food.slug]
             )
-            for number in range(CHUNK + 1)
+            for number in range(ROWS_AT_ONCE + 1)
         )
     )
 
@@ -72,7 +72,7 @@ async def test_a_category_of_many_products_goes_with_a_record_of_each(
         versions = await database.fetch(
             "select distinct version from products where slug like 'soup-%-' || $1::text", key
         )
-    assert [tuple(row) for row in told] == [("product.updated", CHUNK), ("product.updated", 1)]
+    assert [tuple(row) for row in told] == [("product.updated", ROWS_AT_ONCE), ("product.updated", 1)]
     assert [row[0] for row in versions] == [2]
     assert await rows(shop, "categories", id=food.id) == 0
 

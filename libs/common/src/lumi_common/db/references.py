@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lumi_common.db.crossings import CROSSINGS
+from lumi_common.names import plural, snake
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, MetaData
@@ -58,15 +58,7 @@ def owned(context: str) -> tuple[str, ...]:
 
 def table_of(entity: str) -> str:
     """The table of a model: `product_variants` of `ProductVariant`."""
-    name = snake(entity)
-    if name.endswith("y"):
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith("s") else f"{name}s"
-
-
-def snake(entity: str) -> str:
-    """A model's name as actions have it: `product_variant`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", entity).lower()
+    return plural(snake(entity))
 
 
 def _context(name: str) -> str:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -36,15 +37,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from lumi_common.db.database import Executor
 from lumi_common.db.record import Aggregate, recorded
-from lumi_common.db.references import Reference, references, snake, table_of
-from lumi_common.db.removal import losing, removals
+from lumi_common.db.references import Reference, references, table_of
+from lumi_common.db.removal import ROWS_AT_ONCE, in_parts, losing, removals
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import CommonTables, timestamp
 from lumi_common.errors import DeadlineExceeded, FailedPrecondition, Reason
 from lumi_common.events.event import Event
-
-# So many rows one event tells of, far from what a message may be large.
-ROWS_AT_ONCE = 500
+from lumi_common.names import snake
 
 
 class Target(NamedTuple):
@@ -52,6 +51,12 @@ class Target(NamedTuple):
 
     kind: str
     id: str
+
+
+@cache
+def there(kind: str) -> Statement:
+    """Which of these rows of a service's own there are; takes `ids`."""
+    return Statement(text(f"select id from {kind} where id = any(cast(:ids as text[]))"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class Referrer:
     """What one schema refers to.
 
     `among` are its aggregates. `leaving` has, by the column's name, the statement that takes rows away which do not
-    hold a RESTRICT; it takes `id`, the target's. Raises ValueError where a declaration cannot be kept.
+    hold a RESTRICT, ROWS_AT_ONCE of them; it takes `id`, the target's. Raises ValueError where a declaration cannot be
+    kept.
     """
 
     def __init__(
@@ -113,9 +119,7 @@ class Referrer:
                 )
             if held.name in self._leaving:
                 for row in await tx.fetch(held.naming, ids=ids):
-                    # As often as there is something to take away: one event cannot tell of any number of rows.
-                    while await tx.fetch(self._leaving[held.name], id=row["id"]):
-                        pass
+                    await in_parts(tx, self._leaving[held.name], id=row["id"])
         marked = await tx.fetch(self._mark_until, **_arrays(order), gone_at=gone_at, until=until)
         if len(marked) != len(order):
             raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED, "the deletion has been given up meanwhile")
@@ -139,9 +143,7 @@ class Referrer:
         await tx.fetch(self._mark, **_arrays(await self._locked(tx, wanted)), gone_at=event.time)
         given = {_parameter(kind): gone[kind] for kind in self._followed}
         for statement in self._following:
-            ids = {name: given[name] for name in statement.parameters - {"headers"}}
-            while len(await tx.fetch(statement, **ids)) == ROWS_AT_ONCE:
-                pass
+            await in_parts(tx, statement, **{name: given[name] for name in statement.parameters - {"headers"}})
 
     async def _locked(self, tx: Executor, wanted: Iterable[Target]) -> list[Target]:
         order = sorted(set(wanted))

@@ -9,10 +9,20 @@ from typing import Any
 
 from sqlalchemy import CTE, Delete, Table, Text, Update, bindparam, delete, func, null, select, update
 
+from lumi_common.db.database import Executor
 from lumi_common.db.record import Aggregate, Change, recorded
-from lumi_common.db.references import snake
 from lumi_common.db.statement import Statement
 from lumi_common.db.tables import CommonTables
+from lumi_common.names import snake
+
+# So many rows one event tells of at most, far from what a message may be large.
+ROWS_AT_ONCE = 500
+
+
+async def in_parts(on: Executor, statement: Statement, **values: Any) -> None:
+    """Run a statement that changes ROWS_AT_ONCE rows, or what is left of them, until nothing is left."""
+    while len(await on.fetch(statement, **values)) == ROWS_AT_ONCE:
+        pass
 
 
 def removal(

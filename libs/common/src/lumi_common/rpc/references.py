@@ -1,16 +1,14 @@
 """What every service answers about references across services: to owners who delete, and to who looks after them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from lumi.common.v1 import references_pb2 as pb
-from sqlalchemy import ARRAY, Text, bindparam, func, select
 
 from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.db.references import owned
-from lumi_common.db.referrer import Held, Referrer, Target
-from lumi_common.db.statement import Statement
+from lumi_common.db.referrer import Held, Referrer, Target, there
 from lumi_common.errors import InvalidArgument, PermissionDenied, Reason
 from lumi_common.rpc.channel import PeerChannel, PeerMethod
 from lumi_common.rpc.convert import time_from_proto
@@ -26,11 +24,6 @@ class ReferenceMethods:
 
     def __init__(self, db: Database, referrer: Referrer, peer: Callable[[str], PeerChannel]) -> None:
         self._db, self._referrer, self._peer = db, referrer, peer
-        tables, given = referrer.metadata.tables, bindparam("ids", type_=ARRAY(Text))
-        self._there: Mapping[str, Statement] = {
-            kind: Statement(select(tables[kind].c.id).where(tables[kind].c.id == func.any(given)))
-            for kind in owned(db.schema)
-        }
         self._resolving: dict[str, _Resolve] = {}
 
     async def FenceReference(self, request: pb.FenceReferenceRequest, context: Context) -> pb.FenceReferenceResponse:
@@ -62,10 +55,9 @@ class ReferenceMethods:
     async def ResolveReference(
         self, request: pb.ResolveReferenceRequest, context: Context
     ) -> pb.ResolveReferenceResponse:
-        statement = self._there.get(request.kind)
-        if statement is None:
+        if request.kind not in owned(self._db.schema):
             raise InvalidArgument(Reason.INVALID_REQUEST, "nobody refers to such rows of this service", field="kind")
-        rows = await self._db.fetch(statement, ids=list(request.ids))
+        rows = await self._db.fetch(there(request.kind), ids=list(request.ids))
         return pb.ResolveReferenceResponse(ids=[row["id"] for row in rows])
 
     async def GetIntegrityReport(

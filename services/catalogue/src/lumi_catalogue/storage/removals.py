@@ -26,7 +26,7 @@ from lumi_catalogue.storage.tables import (
 from lumi_catalogue.storage.variants import VariantRepository
 from lumi_common.db.database import Executor
 from lumi_common.db.record import Change, recorded
-from lumi_common.db.removal import removal
+from lumi_common.db.removal import ROWS_AT_ONCE, in_parts, removal
 from lumi_common.db.statement import Statement
 from lumi_common.errors import FailedPrecondition
 from lumi_common.errors import Reason as CommonReason
@@ -35,8 +35,6 @@ _v, _p, _i, _r, _link = product_variants.c, products.c, inventories.c, stock_res
 _id, _ids = bindparam("id", type_=Text), bindparam("ids", type_=ARRAY(Text))
 
 VARIANTS, PRODUCTS = "catalogue.product_variants", "catalogue.products"
-# As many products of a category are told in one message.
-CHUNK = 250
 
 _IDS = select(_v.id).where(_v.product_id == _id).order_by(_v.id)
 _OF_PRODUCT, _LOCK_OF_PRODUCT = Statement(_IDS), Statement(_IDS.with_for_update())
@@ -78,7 +76,7 @@ def _leave_category() -> Statement:
     leaving = select(_link.product_id).where(_link.category_id == _id).order_by(_link.product_id)
     product = PRODUCT.change(
         update(products)
-        .where(_p.id.in_(leaving.limit(literal_column(str(CHUNK)))))
+        .where(_p.id.in_(leaving.limit(literal_column(str(ROWS_AT_ONCE)))))
         .values(version=_p.version + 1, updated_at=func.now()),
         "product.updated",
     )
@@ -150,6 +148,5 @@ async def remove_category(on: Executor, id: str) -> None:
     # Products before the category, as whoever puts one there.
     await on.fetch(_LOCK_IN_CATEGORY, id=id)
     await CategoryRepository(on).lock(id)
-    while len(await on.fetch(_LEAVE_CATEGORY, id=id)) == CHUNK:
-        pass
+    await in_parts(on, _LEAVE_CATEGORY, id=id)
     await on.fetch(_REMOVE_CATEGORY, id=id)

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql
 from lumi_common.cuid import cuid
 from lumi_common.db.page import Listing
 from lumi_common.db.record import recorded
-from lumi_common.db.removal import removal, removals
+from lumi_common.db.removal import ROWS_AT_ONCE, in_parts, removal, removals
 from lumi_common.db.repository import Repository
 from lumi_common.db.statement import Statement
 from lumi_marketing.domain.coupon import Coupon, Redemption
@@ -128,12 +128,11 @@ _uncounted = (
 )
 _RELEASE = recorded(common, _gone, parts=(_uncounted,))
 
-# So many uses are told of in one event at most: a popular coupon's do not fit one message.
-USES_AT_ONCE = 500
+# A popular coupon's do not fit one message.
 _some_uses = (
     select(coupon_usages.c.id)
     .where(coupon_usages.c.coupon_id == bindparam("id", type_=Text))
-    .limit(literal_column(str(USES_AT_ONCE)))
+    .limit(literal_column(str(ROWS_AT_ONCE)))
 )
 _DELETE_USES = removals(
     common,
@@ -192,8 +191,7 @@ class CouponRepository(Repository[Coupon]):
 
     async def delete(self, coupon: Coupon) -> None:
         """Delete a locked coupon with its redemptions."""
-        while len(await self._on.fetch(_DELETE_USES, id=coupon.id)) == USES_AT_ONCE:
-            pass
+        await in_parts(self._on, _DELETE_USES, id=coupon.id)
         await self._on.fetchrow(_DELETE, id=coupon.id)
 
     async def release(self, order_id: str) -> None:

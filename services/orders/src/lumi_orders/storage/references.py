@@ -6,15 +6,13 @@ from sqlalchemy import ColumnElement, Text, bindparam, delete, func, literal_col
 
 from lumi_common.db.record import recorded
 from lumi_common.db.referrer import Referrer
+from lumi_common.db.removal import ROWS_AT_ONCE
 from lumi_common.db.statement import Statement
 from lumi_orders.storage.carts import telling
 from lumi_orders.storage.tables import CART, CART_ITEM, ORDER, cart_items, carts, common, metadata
 
 # Everything here that has records of its own.
 AGGREGATES = (CART, ORDER)
-
-# So many carts one event tells of.
-CARTS_AT_ONCE = 500
 
 
 def _leaving() -> Statement:
@@ -25,7 +23,7 @@ def _leaving() -> Statement:
         select(carts.c.id)
         .where(carts.c.id.in_(select(cart_items.c.cart_id).where(holds_it)))
         .order_by(carts.c.id)
-        .limit(literal_column(str(CARTS_AT_ONCE)))
+        .limit(literal_column(str(ROWS_AT_ONCE)))
         .with_for_update(key_share=True)
         .cte("held")
     )
