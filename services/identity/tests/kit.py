@@ -14,6 +14,8 @@ from lumi_identity.domain.user import User
 from lumi_identity.threads import Threads
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.keyring import Keyring
+from lumi_identity.workflows.sessions import Sessions
+from lumi_identity.workflows.sign_in import SignIn
 
 KEY_FOR_KEYS = "a key for tests that is long enough"
 PASSWORD = "correct horse battery staple"
@@ -31,23 +33,34 @@ def a_keyring(db: Database, **facts: Any) -> Keyring:
     return Keyring(db, **given | facts)
 
 
-async def accounts_of(db: Database, *, cost: int = 4, pepper: int = 1) -> Accounts:
+class Doors:
+    """The ways into an account: to make one, to sign in to it, and its sessions."""
+
+    def __init__(self, db: Database, keyring: Keyring, *, cost: int, pepper: int) -> None:
+        passwords = Passwords({1: b"one", 2: b"two"}, current=pepper, cost=cost)
+        threads = Threads("passwords", threads=2, waiting=32)
+        self.sessions = Sessions(
+            db,
+            tokens=RefreshTokens(b"a key for tokens"),
+            keyring=keyring,
+            threads=Threads("tokens", threads=1, waiting=256),
+            life=timedelta(days=30),
+        )
+        self.accounts = Accounts(db, passwords=passwords, threads=threads)
+        self.sign_in = SignIn(db, passwords=passwords, threads=threads, sessions=self.sessions).sign_in
+        self.sign_up = self.accounts.sign_up
+        self.refresh, self.sign_out = self.sessions.refresh, self.sessions.sign_out
+
+
+async def doors_of(db: Database, *, cost: int = 4, pepper: int = 1) -> Doors:
     keyring = a_keyring(db)
     await keyring.refresh()
-    return Accounts(
-        db,
-        passwords=Passwords({1: b"one", 2: b"two"}, current=pepper, cost=cost),
-        refresh_tokens=RefreshTokens(b"a key for tokens"),
-        keyring=keyring,
-        password_threads=Threads("passwords", threads=2, waiting=32),
-        token_threads=Threads("tokens", threads=1, waiting=256),
-        session_life=timedelta(days=30),
-    )
+    return Doors(db, keyring, cost=cost, pepper=pepper)
 
 
-async def a_user(accounts: Accounts, context: Context, **facts: Any) -> User:
+async def a_user(doors: Doors, context: Context, **facts: Any) -> User:
     given = {"email": an_email(), "password": PASSWORD, "first_name": None, "last_name": None, "phone": None}
-    return await accounts.sign_up(context, **given | facts)
+    return await doors.sign_up(context, **given | facts)
 
 
 async def outbox_of(db: Database, aggregate_id: str) -> list[Any]:

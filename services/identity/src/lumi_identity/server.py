@@ -32,6 +32,8 @@ from lumi_identity.threads import Threads
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.bootstrap import Bootstrap
 from lumi_identity.workflows.keyring import Keyring
+from lumi_identity.workflows.sessions import Sessions
+from lumi_identity.workflows.sign_in import SignIn
 
 REFUSALS: Refusals = {
     "users_email_key": lambda: AlreadyExists(Reason.EMAIL_TAKEN, "the e-mail has an account already", field="email"),
@@ -64,17 +66,25 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
     token_threads = Threads("tokens", threads=1, waiting=_TOKEN_QUEUE)
     runtime.on_close(password_threads.close)
     runtime.on_close(token_threads.close)
-    accounts = Accounts(
+    passwords = _passwords(settings)
+    sessions = Sessions(
         db,
-        passwords=_passwords(settings),
-        refresh_tokens=RefreshTokens(settings.refresh_key),
+        tokens=RefreshTokens(settings.refresh_key),
         keyring=keyring,
-        password_threads=password_threads,
-        token_threads=token_threads,
-        session_life=timedelta(seconds=settings.session_seconds),
+        threads=token_threads,
+        life=timedelta(seconds=settings.session_seconds),
     )
     runtime.every(_HOUR, "old sessions", partial(forget_old, db))
-    runtime.serve(add_AuthServiceServicer_to_server, AuthService(db, accounts, keyring))
+    runtime.serve(
+        add_AuthServiceServicer_to_server,
+        AuthService(
+            db,
+            accounts=Accounts(db, passwords=passwords, threads=password_threads),
+            sign_in=SignIn(db, passwords=passwords, threads=password_threads, sessions=sessions),
+            sessions=sessions,
+            keyring=keyring,
+        ),
+    )
     runtime.serve(
         add_UserServiceServicer_to_server,
         UserService(db, runtime.clock, undelete_window=timedelta(days=settings.undelete_days)),

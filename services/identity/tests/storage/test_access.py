@@ -10,12 +10,12 @@ from lumi_common.errors import NotFound
 from lumi_identity.domain.role import Permission, Role
 from lumi_identity.domain.user import User
 from lumi_identity.storage.access import PermissionRepository, RoleRepository, get_holdings
-from services.identity.tests.kit import a_user, accounts_of, outbox_of
+from services.identity.tests.kit import a_user, doors_of, outbox_of
 
 
 @pytest.fixture
 async def ada(db: Database, context: Context) -> User:
-    return await a_user(await accounts_of(db), context)
+    return await a_user(await doors_of(db), context)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_a_role_comes_and_goes_as_a_change_of_its_user(
 
 
 async def test_holdings_are_the_users_own(db: Database, context: Context, ada: User, support: Role) -> None:
-    bob = await a_user(await accounts_of(db), context)
+    bob = await a_user(await doors_of(db), context)
     async with db.transaction(context) as tx:
         await RoleRepository(tx).assign(support.id, bob.id)
 

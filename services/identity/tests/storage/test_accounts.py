@@ -11,8 +11,8 @@ from lumi_common.errors import AlreadyExists, FailedPrecondition, InvalidArgumen
 from services.identity.tests.kit import (
     PASSWORD,
     a_user,
-    accounts_of,
     an_email,
+    doors_of,
     outbox_of,
     security_events_of,
 )
@@ -23,7 +23,7 @@ async def failed_logins(db: Database, user_id: str) -> int:
 
 
 async def test_signing_up_is_recorded_without_anything_personal(db: Database, context: Context) -> None:
-    user = await a_user(await accounts_of(db), context, first_name="Ada", phone="+905321234567")
+    user = await a_user(await doors_of(db), context, first_name="Ada", phone="+905321234567")
 
     [row] = await outbox_of(db, user.id)
     [record] = row["records"]
@@ -35,20 +35,20 @@ async def test_signing_up_is_recorded_without_anything_personal(db: Database, co
 
 
 async def test_an_email_is_taken_whatever_its_case(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
+    doors = await doors_of(db)
     email = an_email()
-    await a_user(accounts, context, email=email)
+    await a_user(doors, context, email=email)
 
     with pytest.raises(AlreadyExists) as refusal:
-        await a_user(accounts, context, email=f"  {email.upper()} ")
+        await a_user(doors, context, email=f"  {email.upper()} ")
     assert (refusal.value.reason, refusal.value.field) == ("EMAIL_TAKEN", "email")
 
 
 async def test_of_many_who_sign_up_with_one_email_at_once_one_gets_it(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
+    doors = await doors_of(db)
     email = an_email()
 
-    results = await asyncio.gather(*(a_user(accounts, context, email=email) for _ in range(8)), return_exceptions=True)
+    results = await asyncio.gather(*(a_user(doors, context, email=email) for _ in range(8)), return_exceptions=True)
 
     assert sum(isinstance(result, AlreadyExists) for result in results) == 7
 
@@ -57,17 +57,15 @@ async def test_a_weak_password_makes_no_account(db: Database, context: Context) 
     email = an_email()
 
     with pytest.raises(InvalidArgument, match="PASSWORD_TOO_WEAK"):
-        await a_user(await accounts_of(db), context, email=email, password="password123")
+        await a_user(await doors_of(db), context, email=email, password="password123")
     assert await db.pool.fetchval("select count(*) from users where email = $1", email) == 0
 
 
 async def test_signing_in_takes_the_right_password_and_any_case_of_the_email(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
 
-    tokens, signed_in = await accounts.sign_in(
-        context, email=user.email.upper(), password=PASSWORD, fingerprint="a phone"
-    )
+    tokens, signed_in = await doors.sign_in(context, email=user.email.upper(), password=PASSWORD, fingerprint="a phone")
 
     session = await db.pool.fetchrow("select * from user_sessions where id = $1", tokens.session_id)
     assert signed_in == user
@@ -81,12 +79,12 @@ async def test_signing_in_takes_the_right_password_and_any_case_of_the_email(db:
 
 
 async def test_an_unknown_email_and_a_wrong_password_are_one_answer(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
     answers = []
     for email in (user.email, an_email()):
         with pytest.raises(Unauthenticated) as refusal:
-            await accounts.sign_in(context, email=email, password="not the password", fingerprint=None)
+            await doors.sign_in(context, email=email, password="not the password", fingerprint=None)
         answers.append((str(refusal.value), refusal.value.facts, refusal.value.violations))
 
     assert answers[0] == answers[1]
@@ -94,47 +92,47 @@ async def test_an_unknown_email_and_a_wrong_password_are_one_answer(db: Database
 
 
 async def test_failed_sign_ins_are_counted_exactly_and_forgiven_by_a_good_one(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
 
     await asyncio.gather(
-        *(accounts.sign_in(context, email=user.email, password="wrong one", fingerprint=None) for _ in range(20)),
+        *(doors.sign_in(context, email=user.email, password="wrong one", fingerprint=None) for _ in range(20)),
         return_exceptions=True,
     )
     assert await failed_logins(db, user.id) == 20
 
-    await accounts.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
+    await doors.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
     assert await failed_logins(db, user.id) == 0
     assert len(await outbox_of(db, user.id)) == 1  # the count is derived: it has security events
 
 
 async def test_a_suspended_user_is_told_so_after_the_right_password_only(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
     await db.pool.execute("update users set status = 'SUSPENDED' where id = $1", user.id)
 
     with pytest.raises(Unauthenticated, match="CREDENTIALS_INVALID"):
-        await accounts.sign_in(context, email=user.email, password="wrong one", fingerprint=None)
+        await doors.sign_in(context, email=user.email, password="wrong one", fingerprint=None)
     with pytest.raises(FailedPrecondition, match="USER_SUSPENDED"):
-        await accounts.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
+        await doors.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
     assert await db.pool.fetchval("select count(*) from user_sessions where user_id = $1", user.id) == 0
 
 
 async def test_a_deleted_user_is_an_unknown_one(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
     await db.pool.execute("update users set status = 'DELETED', deleted_at = now() where id = $1", user.id)
 
     with pytest.raises(Unauthenticated, match="CREDENTIALS_INVALID"):
-        await accounts.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
+        await doors.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
 
 
 @pytest.mark.parametrize(("cost", "pepper"), [(5, 1), (4, 2)])
 async def test_a_password_is_rehashed_at_sign_in_when_cost_or_pepper_changed(
     db: Database, context: Context, cost: int, pepper: int
 ) -> None:
-    user = await a_user(await accounts_of(db), context)
-    later = await accounts_of(db, cost=cost, pepper=pepper)
+    user = await a_user(await doors_of(db), context)
+    later = await doors_of(db, cost=cost, pepper=pepper)
 
     for _ in range(2):
         await later.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
@@ -145,13 +143,13 @@ async def test_a_password_is_rehashed_at_sign_in_when_cost_or_pepper_changed(
 
 
 async def test_a_plain_bcrypt_row_signs_in_and_becomes_one_of_ours(db: Database, context: Context) -> None:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
     plain = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
     await db.pool.execute("update users set password_hash = $1 where id = $2", plain, user.id)
 
     for _ in range(2):
-        await accounts.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
+        await doors.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
 
     stored = await db.pool.fetchval("select password_hash from users where id = $1", user.id)
     assert stored.startswith("k1$2b$04$")

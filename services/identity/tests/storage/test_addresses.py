@@ -14,13 +14,13 @@ from lumi_common.errors import NotFound
 from lumi_common.principal import Principal
 from lumi_identity.domain.address import Address
 from lumi_identity.storage.addresses import AddressRepository
-from services.identity.tests.kit import a_user, accounts_of, outbox_of
+from services.identity.tests.kit import a_user, doors_of, outbox_of
 from tests.kit.waiting import until
 
 
 @pytest.fixture
 async def ada(db: Database, context: Context) -> str:
-    return (await a_user(await accounts_of(db), context)).id
+    return (await a_user(await doors_of(db), context)).id
 
 
 def an_address(user_id: str, **facts: Any) -> Address:

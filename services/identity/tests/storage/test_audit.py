@@ -16,7 +16,7 @@ from lumi_common.errors import NotFound
 from lumi_common.events.event import Event
 from lumi_identity.storage.audit import NEWEST_FIRST, TIMELINE, file, get_audit_log
 from lumi_local.postgres import PostgresServer
-from services.identity.tests.kit import a_user, accounts_of
+from services.identity.tests.kit import a_user, doors_of
 from tests.kit.waiting import until
 
 TIME = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
@@ -43,7 +43,7 @@ async def filed(db: Database, entity_id: str) -> list[Any]:
 
 
 async def test_a_record_is_filed_with_its_actor_at_the_time_of_the_change(db: Database, context: Context) -> None:
-    user = await a_user(await accounts_of(db), context)
+    user = await a_user(await doors_of(db), context)
     record = a_record(before='{"total_amount": 19.90}', after='{"total_amount": 20.00, "notes": null}')
 
     await file(db, [an_event(record, type="user", id=user.id, ip_address="192.0.2.7", user_agent="a browser")])
@@ -143,7 +143,7 @@ async def test_the_service_itself_cannot_change_what_is_filed(db: Database, chan
 
 
 async def test_a_purged_users_records_stay_without_them(db: Database, context: Context) -> None:
-    user = await a_user(await accounts_of(db), context)
+    user = await a_user(await doors_of(db), context)
     record = a_record()
     await file(db, [an_event(record, type="user", id=user.id)])
 
@@ -156,7 +156,7 @@ async def test_a_purged_users_records_stay_without_them(db: Database, context: C
 async def test_a_record_whose_actor_is_purged_meanwhile_is_filed_without_them(
     db: Database, server: PostgresServer, context: Context
 ) -> None:
-    ada, bob = [await a_user(await accounts_of(db), context) for _ in range(2)]
+    ada, bob = [await a_user(await doors_of(db), context) for _ in range(2)]
     hers, his = a_record(), a_record()
     purging = await asyncpg.connect(server.dsn("lumi_identity"))
     async with purging.transaction():

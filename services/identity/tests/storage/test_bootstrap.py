@@ -15,7 +15,7 @@ from lumi_identity.domain.permissions import PERMISSIONS
 from lumi_identity.domain.role import ADMIN, SEEDED_ROLES, Role
 from lumi_identity.storage.access import RoleRepository, get_holdings
 from lumi_identity.workflows.bootstrap import Bootstrap
-from services.identity.tests.kit import PASSWORD, accounts_of, an_email, outbox_of, security_events_of
+from services.identity.tests.kit import PASSWORD, an_email, doors_of, outbox_of, security_events_of
 
 TABLES = ("users", "roles", "permissions", "role_permissions", "user_roles", "outbox_events")
 
@@ -38,7 +38,7 @@ async def test_the_admin_signs_in_and_holds_every_permission(db: Database, conte
     email = an_email()
     await bootstrap_of(db).run(email, PASSWORD)
 
-    _, user = await (await accounts_of(db)).sign_in(context, email=email, password=PASSWORD, fingerprint=None)
+    _, user = await (await doors_of(db)).sign_in(context, email=email, password=PASSWORD, fingerprint=None)
     holdings = await get_holdings(db, user.id)
 
     assert holdings.roles == ["admin"]
@@ -106,15 +106,15 @@ async def test_a_second_run_changes_nothing(db: Database) -> None:
 
 
 async def test_another_password_replaces_the_old_one_and_ends_the_sessions(db: Database, context: Context) -> None:
-    email, accounts = an_email(), await accounts_of(db)
+    email, doors = an_email(), await doors_of(db)
     await bootstrap_of(db).run(email, PASSWORD)
-    tokens, user = await accounts.sign_in(context, email=email, password=PASSWORD, fingerprint=None)
+    tokens, user = await doors.sign_in(context, email=email, password=PASSWORD, fingerprint=None)
 
     await bootstrap_of(db).run(email, "quite another password")
 
-    await accounts.sign_in(context, email=email, password="quite another password", fingerprint=None)
+    await doors.sign_in(context, email=email, password="quite another password", fingerprint=None)
     with pytest.raises(Unauthenticated):
-        await accounts.refresh(context, tokens.refresh_token)
+        await doors.refresh(context, tokens.refresh_token)
     assert "password_changed" in await security_events_of(db, user.id)
     assert [row["type"] for row in await outbox_of(db, user.id)][2:] == ["user.password_changed"]
 
@@ -137,4 +137,4 @@ async def test_an_admin_who_was_deleted_stays_so(db: Database, context: Context)
 
     assert await everything(db) == before
     with pytest.raises(Unauthenticated):
-        await (await accounts_of(db)).sign_in(context, email=email, password=PASSWORD, fingerprint=None)
+        await (await doors_of(db)).sign_in(context, email=email, password=PASSWORD, fingerprint=None)

@@ -12,22 +12,22 @@ from lumi_common.db.database import Database
 from lumi_common.errors import Unauthenticated
 from lumi_common.principal import Principal
 from lumi_identity.storage.sessions import forget_old
-from lumi_identity.workflows.accounts import Accounts, Tokens
-from services.identity.tests.kit import PASSWORD, a_user, accounts_of, security_events_of
+from lumi_identity.workflows.sessions import Tokens
+from services.identity.tests.kit import PASSWORD, Doors, a_user, doors_of, security_events_of
 
 
 class SignedIn(NamedTuple):
-    accounts: Accounts
+    doors: Doors
     user_id: str
     tokens: Tokens
 
 
 @pytest.fixture
 async def signed_in(db: Database, context: Context) -> SignedIn:
-    accounts = await accounts_of(db)
-    user = await a_user(accounts, context)
-    tokens, _ = await accounts.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
-    return SignedIn(accounts, user.id, tokens)
+    doors = await doors_of(db)
+    user = await a_user(doors, context)
+    tokens, _ = await doors.sign_in(context, email=user.email, password=PASSWORD, fingerprint=None)
+    return SignedIn(doors, user.id, tokens)
 
 
 async def an_hour_later(db: Database, session_id: str) -> None:
@@ -38,7 +38,7 @@ async def an_hour_later(db: Database, session_id: str) -> None:
 
 async def refuse(signed_in: SignedIn, context: Context, token: str) -> str:
     with pytest.raises(Unauthenticated) as refusal:
-        await signed_in.accounts.refresh(context, token)
+        await signed_in.doors.refresh(context, token)
     return refusal.value.reason
 
 
@@ -47,7 +47,7 @@ async def test_each_use_gives_the_next_token_of_the_same_session(
 ) -> None:
     seen = [signed_in.tokens]
     for _ in range(3):
-        seen.append(await signed_in.accounts.refresh(context, seen[-1].refresh_token))
+        seen.append(await signed_in.doors.refresh(context, seen[-1].refresh_token))
 
     assert len({tokens.refresh_token for tokens in seen}) == 4
     assert {tokens.session_id for tokens in seen} == {signed_in.tokens.session_id}
@@ -55,18 +55,18 @@ async def test_each_use_gives_the_next_token_of_the_same_session(
 
 
 async def test_a_lost_answer_is_given_again_within_ten_seconds(signed_in: SignedIn, context: Context) -> None:
-    first = await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
-    again = await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
+    first = await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
+    again = await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
 
     assert again.refresh_token == first.refresh_token
-    assert (await signed_in.accounts.refresh(context, first.refresh_token)).session_id == first.session_id
+    assert (await signed_in.doors.refresh(context, first.refresh_token)).session_id == first.session_id
 
 
 async def test_many_tries_at_once_rotate_once_and_get_the_same_successor(
     db: Database, signed_in: SignedIn, context: Context
 ) -> None:
     answers = await asyncio.gather(
-        *(signed_in.accounts.refresh(context, signed_in.tokens.refresh_token) for _ in range(20))
+        *(signed_in.doors.refresh(context, signed_in.tokens.refresh_token) for _ in range(20))
     )
 
     assert len({answer.refresh_token for answer in answers}) == 1
@@ -79,7 +79,7 @@ async def test_many_tries_at_once_rotate_once_and_get_the_same_successor(
 async def test_a_used_token_ends_the_family_and_is_written_down(
     db: Database, signed_in: SignedIn, context: Context
 ) -> None:
-    newest = await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
+    newest = await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
     await an_hour_later(db, newest.session_id)
 
     assert await refuse(signed_in, context, signed_in.tokens.refresh_token) == "REFRESH_TOKEN_REUSED"
@@ -89,8 +89,8 @@ async def test_a_used_token_ends_the_family_and_is_written_down(
 
 
 async def test_one_used_twice_over_ends_the_family_even_at_once(signed_in: SignedIn, context: Context) -> None:
-    second = await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
-    await signed_in.accounts.refresh(context, second.refresh_token)
+    second = await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
+    await signed_in.doors.refresh(context, second.refresh_token)
 
     assert await refuse(signed_in, context, signed_in.tokens.refresh_token) == "REFRESH_TOKEN_REUSED"
 
@@ -99,7 +99,7 @@ async def test_a_guessed_secret_is_refused_and_harms_nobody(signed_in: SignedIn,
     for token in (f"{signed_in.tokens.session_id}.{'x' * 43}", f"{cuid()}.{'x' * 43}", "nonsense"):
         assert await refuse(signed_in, context, token) == "REFRESH_TOKEN_INVALID"
 
-    await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
+    await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_signing_out_ends_the_session_once(db: Database, signed_in: Signed
     caller = Context(method="test", principal=Principal.user(signed_in.user_id, (), signed_in.tokens.session_id))
 
     for _ in range(2):
-        await signed_in.accounts.sign_out(db, caller)
+        await signed_in.doors.sign_out(db, caller)
 
     assert await refuse(signed_in, caller, signed_in.tokens.refresh_token) == "REFRESH_TOKEN_INVALID"
     assert (await security_events_of(db, signed_in.user_id))[2:] == ["signed_out"]
@@ -131,9 +131,9 @@ async def test_signing_out_ends_the_session_once(db: Database, signed_in: Signed
 async def test_nobody_signs_out_anothers_session(db: Database, signed_in: SignedIn, context: Context) -> None:
     stranger = Context(method="test", principal=Principal.user(cuid(), (), signed_in.tokens.session_id))
 
-    await signed_in.accounts.sign_out(db, stranger)
+    await signed_in.doors.sign_out(db, stranger)
 
-    await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
+    await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
 
 
 async def test_the_token_carries_the_permissions_of_roles_and_of_ones_own_at_the_time_of_refresh(
@@ -152,7 +152,7 @@ async def test_the_token_carries_the_permissions_of_roles_and_of_ones_own_at_the
     )
 
     before = jwt.decode(signed_in.tokens.access_token, options={"verify_signature": False})
-    refreshed = await signed_in.accounts.refresh(context, signed_in.tokens.refresh_token)
+    refreshed = await signed_in.doors.refresh(context, signed_in.tokens.refresh_token)
     after = jwt.decode(refreshed.access_token, options={"verify_signature": False})
 
     assert before["permissions"] == []

@@ -24,11 +24,16 @@ from lumi_common.principal import Principal
 from lumi_identity.api import convert
 from lumi_identity.workflows.accounts import Accounts
 from lumi_identity.workflows.keyring import Keyring
+from lumi_identity.workflows.sessions import Sessions
+from lumi_identity.workflows.sign_in import SignIn
 
 
 class AuthService(AuthServiceServicer):
-    def __init__(self, db: Database, accounts: Accounts, keyring: Keyring) -> None:
-        self._db, self._accounts, self._keyring = db, accounts, keyring
+    def __init__(
+        self, db: Database, *, accounts: Accounts, sign_in: SignIn, sessions: Sessions, keyring: Keyring
+    ) -> None:
+        self._db, self._accounts, self._sign_in = db, accounts, sign_in
+        self._sessions, self._keyring = sessions, keyring
 
     async def SignUp(self, request: SignUpRequest, context: Context) -> User:
         user = await self._accounts.sign_up(
@@ -42,19 +47,19 @@ class AuthService(AuthServiceServicer):
         return convert.user_to_proto(user)
 
     async def SignIn(self, request: SignInRequest, context: Context) -> SignInResponse:
-        tokens, user = await self._accounts.sign_in(
+        tokens, user = await self._sign_in.sign_in(
             context, email=request.email, password=request.password, fingerprint=request.fingerprint or None
         )
         return SignInResponse(tokens=convert.tokens_to_proto(tokens), user=convert.user_to_proto(user))
 
     async def RefreshToken(self, request: RefreshTokenRequest, context: Context) -> RefreshTokenResponse:
-        tokens = await self._accounts.refresh(context, request.refresh_token)
+        tokens = await self._sessions.refresh(context, request.refresh_token)
         return RefreshTokenResponse(tokens=convert.tokens_to_proto(tokens))
 
     async def SignOut(self, request: SignOutRequest, context: Context) -> Empty:
         async with self._db.command(request, context) as command:
             if command.fresh:
-                await self._accounts.sign_out(command, context)
+                await self._sessions.sign_out(command, context)
                 command.answer = Empty()
         answer: Empty = command.answer
         return answer

@@ -13,7 +13,7 @@ from lumi_common.rpc.convert import time_to_proto
 from lumi_identity.domain.address import Address, check_country
 from lumi_identity.domain.role import Holdings, Permission, Role
 from lumi_identity.domain.user import User
-from lumi_identity.workflows.accounts import Tokens
+from lumi_identity.workflows.sessions import Tokens
 
 
 def user_to_proto(user: User) -> user_pb2.User:
