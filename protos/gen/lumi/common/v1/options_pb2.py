@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clumi/common/v1/options.proto\x12\x0elumi.common.v1\x1a google/protobuf/descriptor.proto\"z\n\x06\x41\x63\x63\x65ss\x12\x0e\n\x06public\x18\x01 \x01(\x08\x12\r\n\x05guest\x18\x02 \x01(\x08\x12\x0c\n\x04user\x18\x03 \x01(\x08\x12\x12\n\npermission\x18\x04 \x01(\t\x12\x0f\n\x07service\x18\x05 \x03(\t\x12\r\n\x05owner\x18\x06 \x01(\x08\x12\x0f\n\x07step_up\x18\x07 \x01(\x08:H\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x16.lumi.common.v1.Access:;\n\x11request_id_exempt\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\t:5\n\x0b\x64\x65\x61\x64line_ms\x12\x1e.google.protobuf.MethodOptions\x18\xd3\x86\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clumi/common/v1/options.proto\x12\x0elumi.common.v1\x1a google/protobuf/descriptor.proto\"z\n\x06\x41\x63\x63\x65ss\x12\x0e\n\x06public\x18\x01 \x01(\x08\x12\r\n\x05guest\x18\x02 \x01(\x08\x12\x0c\n\x04user\x18\x03 \x01(\x08\x12\x12\n\npermission\x18\x04 \x01(\t\x12\x0f\n\x07service\x18\x05 \x03(\t\x12\r\n\x05owner\x18\x06 \x01(\x08\x12\x0f\n\x07step_up\x18\x07 \x01(\x08*O\n\x04Rate\x12\x14\n\x10RATE_UNSPECIFIED\x10\x00\x12\x0e\n\nRATE_CALLS\x10\x01\x12\x11\n\rRATE_SESSIONS\x10\x02\x12\x0e\n\nRATE_TRIES\x10\x03:H\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x16.lumi.common.v1.Access:;\n\x11request_id_exempt\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\t:5\n\x0b\x64\x65\x61\x64line_ms\x12\x1e.google.protobuf.MethodOptions\x18\xd3\x86\x03 \x01(\x05:D\n\x04rate\x12\x1e.google.protobuf.MethodOptions\x18\xd4\x86\x03 \x01(\x0e\x32\x14.lumi.common.v1.Rateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.common.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RATE']._serialized_start=206
+  _globals['_RATE']._serialized_end=285
   _globals['_ACCESS']._serialized_start=82
   _globals['_ACCESS']._serialized_end=204
 # @@protoc_insertion_point(module_scope)

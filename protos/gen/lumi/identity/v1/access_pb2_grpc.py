@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lumi.identity.v1 import access_pb2 as lumi_dot_identity_dot_v1_dot_access__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,9 +27,11 @@ if _version_not_supported:
 
 
 class AccessServiceStub:
-    """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given: a change counts
-    from the next refresh on. Every deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance`
-    and `admin`; a user without any is a customer all the same.
+    """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given; once they change,
+    it is refused within five seconds, and the next refresh brings those of then. Every deployment begins with the roles
+    `customer`, `support`, `catalogue_manager`, `finance` and `admin`; a user without any is a customer all the same.
+    Nobody gives or takes what they do not hold at that moment, nor changes a role or a user that holds more than they:
+    PERMISSION_DENIED BEYOND_OWN_PERMISSIONS.
     """
 
     def __init__(self, channel):
@@ -47,10 +50,60 @@ class AccessServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRolesRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRolesResponse.FromString,
                 _registered_method=True)
+        self.CreateRole = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/CreateRole',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.CreateRoleRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+                _registered_method=True)
+        self.UpdateRole = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/UpdateRole',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.UpdateRoleRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+                _registered_method=True)
+        self.DeleteRole = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/DeleteRole',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.DeleteRoleRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListRoleHolders = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/ListRoleHolders',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRoleHoldersRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRoleHoldersResponse.FromString,
+                _registered_method=True)
+        self.AddRolePermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/AddRolePermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.AddRolePermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+                _registered_method=True)
+        self.RemoveRolePermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/RemoveRolePermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.RemoveRolePermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+                _registered_method=True)
+        self.GetPermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/GetPermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.GetPermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Permission.FromString,
+                _registered_method=True)
         self.ListPermissions = channel.unary_unary(
                 '/lumi.identity.v1.AccessService/ListPermissions',
                 request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListPermissionsRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListPermissionsResponse.FromString,
+                _registered_method=True)
+        self.CreatePermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/CreatePermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.CreatePermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Permission.FromString,
+                _registered_method=True)
+        self.UpdatePermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/UpdatePermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.UpdatePermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.Permission.FromString,
+                _registered_method=True)
+        self.DeletePermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/DeletePermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.DeletePermissionRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.AssignRole = channel.unary_unary(
                 '/lumi.identity.v1.AccessService/AssignRole',
@@ -62,6 +115,16 @@ class AccessServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.UnassignRoleRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.FromString,
                 _registered_method=True)
+        self.GrantPermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/GrantPermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.GrantPermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.FromString,
+                _registered_method=True)
+        self.RevokePermission = channel.unary_unary(
+                '/lumi.identity.v1.AccessService/RevokePermission',
+                request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.RevokePermissionRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.FromString,
+                _registered_method=True)
         self.GetEffectivePermissions = channel.unary_unary(
                 '/lumi.identity.v1.AccessService/GetEffectivePermissions',
                 request_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.GetEffectivePermissionsRequest.SerializeToString,
@@ -70,9 +133,11 @@ class AccessServiceStub:
 
 
 class AccessServiceServicer:
-    """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given: a change counts
-    from the next refresh on. Every deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance`
-    and `admin`; a user without any is a customer all the same.
+    """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given; once they change,
+    it is refused within five seconds, and the next refresh brings those of then. Every deployment begins with the roles
+    `customer`, `support`, `catalogue_manager`, `finance` and `admin`; a user without any is a customer all the same.
+    Nobody gives or takes what they do not hold at that moment, nor changes a role or a user that holds more than they:
+    PERMISSION_DENIED BEYOND_OWN_PERMISSIONS.
     """
 
     def GetRole(self, request, context):
@@ -91,9 +156,100 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateRole(self, request, context):
+        """Makes a role, which holds nothing yet.
+        ALREADY_EXISTS NAME_TAKEN when a role has the name. FAILED_PRECONDITION ROLE_SEEDED when a deployment begins with a
+        role of that name, be it there or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRole(self, request, context):
+        """Changes the masked fields of a role.
+        NOT_FOUND when there is none. ALREADY_EXISTS NAME_TAKEN when another has the name. FAILED_PRECONDITION ROLE_SEEDED
+        when the role is one that deployments begin with, or the name is: those keep theirs. INVALID_ARGUMENT
+        FIELD_MASK_INVALID when the mask names anything but `name` and `description`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRole(self, request, context):
+        """Removes a role that nobody holds, for good.
+        NOT_FOUND when there is none. FAILED_PRECONDITION LAST_ADMIN for the admin role, ROLE_SEEDED for another that
+        deployments begin with, ROLE_HELD while somebody holds it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRoleHolders(self, request, context):
+        """Who holds a role: ids of users, deleted ones among them; oldest account first.
+        NOT_FOUND when there is no such role. INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddRolePermission(self, request, context):
+        """Puts a permission into a role; one that it holds already stays as it is.
+        NOT_FOUND when there is no such role or permission.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveRolePermission(self, request, context):
+        """Takes a permission out of a role; one that it does not hold is no error.
+        NOT_FOUND when there is no such role or permission. FAILED_PRECONDITION LAST_ADMIN for the admin role, which holds
+        every permission.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPermission(self, request, context):
+        """One permission.
+        NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPermissions(self, request, context):
         """All permissions that there are, oldest first.
         INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePermission(self, request, context):
+        """Makes a permission of the shop's own, for what stands beside these services; the admin role holds it from then on.
+        No method here asks for it.
+        ALREADY_EXISTS NAME_TAKEN when a permission has the key. FAILED_PRECONDITION PERMISSION_BUILT_IN when a method asks
+        for that key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePermission(self, request, context):
+        """Changes the masked fields of a permission; its key only while nothing but the admin role holds it.
+        NOT_FOUND when there is none. ALREADY_EXISTS NAME_TAKEN when another has the key. FAILED_PRECONDITION
+        PERMISSION_BUILT_IN when a method asks for its key, old or new, PERMISSION_HELD when the key would change and another
+        role or a user holds it. INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names anything but `key` and
+        `description`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePermission(self, request, context):
+        """Removes a permission that only the admin role holds, for good.
+        NOT_FOUND when there is none. FAILED_PRECONDITION PERMISSION_BUILT_IN when a method asks for it, PERMISSION_HELD
+        while another role or a user holds it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +267,22 @@ class AccessServiceServicer:
         """Takes a role from a user; one they do not hold is no error.
         NOT_FOUND when there is no such user or role. FAILED_PRECONDITION LAST_ADMIN when nobody else would hold the admin
         role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GrantPermission(self, request, context):
+        """Gives a user a permission of their own, beside those of their roles; one they have already stays as it is.
+        NOT_FOUND when there is no such user or permission.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokePermission(self, request, context):
+        """Takes a permission of their own from a user; one they have not is no error, and what their roles hold stays.
+        NOT_FOUND when there is no such user or permission.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,10 +309,60 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRolesRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRolesResponse.SerializeToString,
             ),
+            'CreateRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRole,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.CreateRoleRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.SerializeToString,
+            ),
+            'UpdateRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRole,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.UpdateRoleRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.SerializeToString,
+            ),
+            'DeleteRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRole,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.DeleteRoleRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListRoleHolders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRoleHolders,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRoleHoldersRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListRoleHoldersResponse.SerializeToString,
+            ),
+            'AddRolePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddRolePermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.AddRolePermissionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.SerializeToString,
+            ),
+            'RemoveRolePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveRolePermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.RemoveRolePermissionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Role.SerializeToString,
+            ),
+            'GetPermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.GetPermissionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Permission.SerializeToString,
+            ),
             'ListPermissions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPermissions,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListPermissionsRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.ListPermissionsResponse.SerializeToString,
+            ),
+            'CreatePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.CreatePermissionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Permission.SerializeToString,
+            ),
+            'UpdatePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.UpdatePermissionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.Permission.SerializeToString,
+            ),
+            'DeletePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.DeletePermissionRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'AssignRole': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignRole,
@@ -150,6 +372,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
             'UnassignRole': grpc.unary_unary_rpc_method_handler(
                     servicer.UnassignRole,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.UnassignRoleRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.SerializeToString,
+            ),
+            'GrantPermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantPermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.GrantPermissionRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.SerializeToString,
+            ),
+            'RevokePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokePermission,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_access__pb2.RevokePermissionRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.SerializeToString,
             ),
             'GetEffectivePermissions': grpc.unary_unary_rpc_method_handler(
@@ -166,9 +398,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
-    """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given: a change counts
-    from the next refresh on. Every deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance`
-    and `admin`; a user without any is a customer all the same.
+    """Roles, permissions, and who holds them. A token carries the permissions of the moment it was given; once they change,
+    it is refused within five seconds, and the next refresh brings those of then. Every deployment begins with the roles
+    `customer`, `support`, `catalogue_manager`, `finance` and `admin`; a user without any is a customer all the same.
+    Nobody gives or takes what they do not hold at that moment, nor changes a role or a user that holds more than they:
+    PERMISSION_DENIED BEYOND_OWN_PERMISSIONS.
     """
 
     @staticmethod
@@ -226,6 +460,195 @@ class AccessService:
             _registered_method=True)
 
     @staticmethod
+    def CreateRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/CreateRole',
+            lumi_dot_identity_dot_v1_dot_access__pb2.CreateRoleRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/UpdateRole',
+            lumi_dot_identity_dot_v1_dot_access__pb2.UpdateRoleRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/DeleteRole',
+            lumi_dot_identity_dot_v1_dot_access__pb2.DeleteRoleRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRoleHolders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/ListRoleHolders',
+            lumi_dot_identity_dot_v1_dot_access__pb2.ListRoleHoldersRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.ListRoleHoldersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddRolePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/AddRolePermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.AddRolePermissionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveRolePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/RemoveRolePermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.RemoveRolePermissionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Role.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/GetPermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.GetPermissionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Permission.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListPermissions(request,
             target,
             options=(),
@@ -242,6 +665,87 @@ class AccessService:
             '/lumi.identity.v1.AccessService/ListPermissions',
             lumi_dot_identity_dot_v1_dot_access__pb2.ListPermissionsRequest.SerializeToString,
             lumi_dot_identity_dot_v1_dot_access__pb2.ListPermissionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/CreatePermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.CreatePermissionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Permission.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/UpdatePermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.UpdatePermissionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.Permission.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/DeletePermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.DeletePermissionRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -295,6 +799,60 @@ class AccessService:
             target,
             '/lumi.identity.v1.AccessService/UnassignRole',
             lumi_dot_identity_dot_v1_dot_access__pb2.UnassignRoleRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrantPermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/GrantPermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.GrantPermissionRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AccessService/RevokePermission',
+            lumi_dot_identity_dot_v1_dot_access__pb2.RevokePermissionRequest.SerializeToString,
             lumi_dot_identity_dot_v1_dot_access__pb2.EffectivePermissions.FromString,
             options,
             channel_credentials,

@@ -47,6 +47,16 @@ class AuthServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignInRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignInResponse.FromString,
                 _registered_method=True)
+        self.VerifyTwoFactor = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/VerifyTwoFactor',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.VerifyTwoFactorRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignInResponse.FromString,
+                _registered_method=True)
+        self.StepUp = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/StepUp',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.StepUpRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.StepUpResponse.FromString,
+                _registered_method=True)
         self.RefreshToken = channel.unary_unary(
                 '/lumi.identity.v1.AuthService/RefreshToken',
                 request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.RefreshTokenRequest.SerializeToString,
@@ -55,6 +65,31 @@ class AuthServiceStub:
         self.SignOut = channel.unary_unary(
                 '/lumi.identity.v1.AuthService/SignOut',
                 request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignOutRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RequestEmailVerification = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/RequestEmailVerification',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.VerifyEmail = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/VerifyEmail',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RequestPasswordReset = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/RequestPasswordReset',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/ResetPassword',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/ChangePassword',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.CreateGuestSession = channel.unary_unary(
@@ -67,6 +102,11 @@ class AuthServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.GetJwksRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.Jwks.FromString,
                 _registered_method=True)
+        self.ListRevocations = channel.unary_unary(
+                '/lumi.identity.v1.AuthService/ListRevocations',
+                request_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ListRevocationsRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ListRevocationsResponse.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
@@ -74,18 +114,44 @@ class AuthServiceServicer:
     """
 
     def SignUp(self, request, context):
-        """Makes an account; the new user then signs in.
+        """Makes an account, and mails a link to verify its e-mail; the new user then signs in.
         ALREADY_EXISTS EMAIL_TAKEN when the e-mail, whatever its case, has an account. INVALID_ARGUMENT PASSWORD_TOO_WEAK
-        when the password is too easily guessed.
+        when the password is too easily guessed, PHONE_INVALID when the phone is no number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SignIn(self, request, context):
-        """Starts a session with e-mail and password.
-        UNAUTHENTICATED CREDENTIALS_INVALID for an unknown e-mail and a wrong password alike. FAILED_PRECONDITION
-        USER_SUSPENDED only after the right password.
+        """Starts a session with e-mail and password; where the account has a second factor, answers a challenge instead, which
+        VerifyTwoFactor takes with a code.
+        UNAUTHENTICATED CREDENTIALS_INVALID for an unknown e-mail and a wrong password alike. RESOURCE_EXHAUSTED
+        TOO_MANY_ATTEMPTS after some of them for one account from one source, or many from many sources; whoever has signed
+        in from a source before is not kept out by others' tries. FAILED_PRECONDITION USER_SUSPENDED only after the right
+        password.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyTwoFactor(self, request, context):
+        """Starts the session that a challenge stands for, with a code of the authenticator or a recovery code; each is good
+        once, and so is the challenge.
+        UNAUTHENTICATED TWO_FACTOR_CHALLENGE_INVALID for a challenge that is unknown, used, older than five minutes (or as
+        the shop has set it), or was answered wrongly five times. INVALID_ARGUMENT TWO_FACTOR_CODE_INVALID for a wrong code.
+        RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS as in SignIn: wrong codes count like wrong passwords.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StepUp(self, request, context):
+        """Gives another access token of the same session, with which methods may be called for five minutes (or as the shop
+        has set it) that ask for a fresh proof: by a code or a recovery code where the account has a second factor, by the
+        password where it has none.
+        INVALID_ARGUMENT PASSWORD_WRONG or TWO_FACTOR_CODE_INVALID for a wrong one. FAILED_PRECONDITION TWO_FACTOR_REQUIRED
+        for a password where there is a second factor, TWO_FACTOR_NOT_ENABLED for a code where there is none.
+        RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS as in SignIn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +168,52 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SignOut(self, request, context):
-        """Ends the session of the access token; signing out again changes nothing.
+        """Ends the session of the access token, which counts no more from then on.
+        UNAUTHENTICATED TOKEN_INVALID when the session is over already, as a repeat is told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestEmailVerification(self, request, context):
+        """Mails the caller another link to verify their e-mail; the links before are no longer good. Nothing is sent where
+        the e-mail is verified, nor beyond a few in a day: then the last one mailed still is good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyEmail(self, request, context):
+        """Takes the token of a mail as proof that the account's e-mail reaches its user.
+        UNAUTHENTICATED ONE_TIME_TOKEN_INVALID when the token is unknown, used or expired, or a later mail took its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestPasswordReset(self, request, context):
+        """Mails whoever has this e-mail a link to choose a new password; the links before are no longer good. The answer is
+        the same whether anybody has. No account is mailed more than a few in an hour: then the last one still is good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Sets a new password by the token of a mail, which proves the e-mail too. Ends every session, and lets in who was
+        locked out for wrong passwords.
+        UNAUTHENTICATED ONE_TIME_TOKEN_INVALID when the token is unknown, used or expired, or a later mail took its place.
+        INVALID_ARGUMENT PASSWORD_TOO_WEAK when the new password is too easily guessed; the token stays good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Changes the caller's password. All their other sessions are ended; this one goes on, and refreshes its access token.
+        INVALID_ARGUMENT PASSWORD_WRONG when the current password is another, which counts as a failed sign-in,
+        PASSWORD_TOO_WEAK when the new one is too easily guessed. RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS after too many wrong
+        ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +235,15 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRevocations(self, request, context):
+        """From when on the tokens of users and sessions count, of those for whom that has changed since the cursor: each
+        service asks again and again and refuses what was issued before. What was told once may be told again.
+        INVALID_ARGUMENT INVALID_REQUEST for a cursor that was not given here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -137,6 +257,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignInRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignInResponse.SerializeToString,
             ),
+            'VerifyTwoFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyTwoFactor,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.VerifyTwoFactorRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignInResponse.SerializeToString,
+            ),
+            'StepUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.StepUp,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.StepUpRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.StepUpResponse.SerializeToString,
+            ),
             'RefreshToken': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshToken,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.RefreshTokenRequest.FromString,
@@ -145,6 +275,31 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'SignOut': grpc.unary_unary_rpc_method_handler(
                     servicer.SignOut,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.SignOutRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RequestEmailVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestEmailVerification,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'VerifyEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyEmail,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPasswordReset,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'CreateGuestSession': grpc.unary_unary_rpc_method_handler(
@@ -156,6 +311,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetJwks,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.GetJwksRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.Jwks.SerializeToString,
+            ),
+            'ListRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevocations,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ListRevocationsRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_auth__pb2.ListRevocationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -224,6 +384,60 @@ class AuthService:
             _registered_method=True)
 
     @staticmethod
+    def VerifyTwoFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/VerifyTwoFactor',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.VerifyTwoFactorRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_auth__pb2.SignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StepUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/StepUp',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.StepUpRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_auth__pb2.StepUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RefreshToken(request,
             target,
             options=(),
@@ -266,6 +480,141 @@ class AuthService:
             target,
             '/lumi.identity.v1.AuthService/SignOut',
             lumi_dot_identity_dot_v1_dot_auth__pb2.SignOutRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestEmailVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/RequestEmailVerification',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/VerifyEmail',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/RequestPasswordReset',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/ResetPassword',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/ChangePassword',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -321,6 +670,33 @@ class AuthService:
             '/lumi.identity.v1.AuthService/GetJwks',
             lumi_dot_identity_dot_v1_dot_auth__pb2.GetJwksRequest.SerializeToString,
             lumi_dot_identity_dot_v1_dot_auth__pb2.Jwks.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.AuthService/ListRevocations',
+            lumi_dot_identity_dot_v1_dot_auth__pb2.ListRevocationsRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_auth__pb2.ListRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,20 +24,100 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lumi.common.v1 import options_pb2 as lumi_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blumi/identity/v1/user.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\x93\x03\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x12\n\nfirst_name\x18\x03 \x01(\t\x12\x11\n\tlast_name\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\t\x12\x16\n\x0e\x65mail_verified\x18\x06 \x01(\x08\x12\x37\n\x13\x65mail_verified_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12two_factor_enabled\x18\x08 \x01(\x08\x12,\n\x06status\x18\t \x01(\x0e\x32\x1c.lumi.identity.v1.UserStatus\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0e\n\x0cGetMeRequest\"M\n\x0eGetUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x17\n\x0finclude_deleted\x18\x02 \x01(\x08\"s\n\x11\x44\x65leteUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"u\n\x13UndeleteUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"r\n\x10PurgeUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x32\xd5\x04\n\x0bUserService\x12`\n\x05GetMe\x12\x1e.lumi.identity.v1.GetMeRequest\x1a\x16.lumi.identity.v1.User\"\x1f\x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12n\n\x07GetUser\x12 .lumi.identity.v1.GetUserRequest\x1a\x16.lumi.identity.v1.User\")\x90\x02\x01\x8a\xb5\x18\x0c\"\nusers.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x12t\n\nDeleteUser\x12#.lumi.identity.v1.DeleteUserRequest\x1a\x16.lumi.identity.v1.User\")\x8a\xb5\x18\x0f\"\x0busers.write0\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}\x12\x82\x01\n\x0cUndeleteUser\x12%.lumi.identity.v1.UndeleteUserRequest\x1a\x16.lumi.identity.v1.User\"3\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/users/{id}:undelete:\x01*\x12y\n\tPurgeUser\x12\".lumi.identity.v1.PurgeUserRequest\x1a\x16.google.protobuf.Empty\"0\x8a\xb5\x18\r\"\x0busers.purge\x82\xd3\xe4\x93\x02\x19\"\x14/v1/users/{id}:purge:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blumi/identity/v1/user.proto\x12\x10lumi.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clumi/common/v1/options.proto\"\xff\x03\n\x04User\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x05\x65mail\x18\x02 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12\x1f\n\nfirst_name\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18\x64\xba\x01\x01\x00\x12\x1e\n\tlast_name\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x18\x64\xba\x01\x01\x00\x12\x1a\n\x05phone\x18\x05 \x01(\tB\x0b\xbaH\x08r\x06\x18(\xba\x01\x01\x00\x12\x1c\n\x0e\x65mail_verified\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12=\n\x13\x65mail_verified_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12 \n\x12two_factor_enabled\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x32\n\x06status\x18\t \x01(\x0e\x32\x1c.lumi.identity.v1.UserStatusB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x64\x65lete_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x0e\n\x0cGetMeRequest\"M\n\x0eGetUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x17\n\x0finclude_deleted\x18\x02 \x01(\x08\"\xb9\x02\n\x0fUpdateMeRequest\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x16.lumi.identity.v1.UserB\x06\xbaH\x03\xc8\x01\x01\x12\xbb\x01\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x89\x01\xbaH\x85\x01\xba\x01\x81\x01\n\x10update_mask.size\x12*at most 10 paths of at most 100 characters\x1a\x41size(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xd6\x02\n\x10ListUsersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x18\xf4\x03\xba\x01\x01\x00\x12\x36\n\x06status\x18\x03 \x01(\x0e\x32\x1c.lumi.identity.v1.UserStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x0c\x65mail_prefix\x18\x04 \x01(\tB\x0c\xbaH\tr\x07\x18\xfe\x01\xba\x01\x01\x00\x12\x46\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x16\xbaH\x13\xb2\x01\x10\x1a\x06\x08\x80\xb2\xf8\x84\x1b\x32\x06\x08\x80\x87\xb5\xc3\x03\x12\x44\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x16\xbaH\x13\xb2\x01\x10\x1a\x06\x08\x80\xb2\xf8\x84\x1b\x32\x06\x08\x80\x87\xb5\xc3\x03\x12\x17\n\x0finclude_deleted\x18\x07 \x01(\x08\"S\n\x11ListUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x16.lumi.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x14\x42\x61tchGetUsersRequest\x12.\n\x03ids\x18\x01 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x08\x01\x10\x64\x18\x01\"\x13r\x11\x32\x0f^c[a-z0-9]{24}$\">\n\x15\x42\x61tchGetUsersResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x16.lumi.identity.v1.User\"\x96\x01\n\x11\x43reateUserRequest\x12`\n\x04user\x18\x01 \x01(\x0b\x32\x16.lumi.identity.v1.UserB:\xbaH7\xba\x01\x31\n\nuser.email\x12\x11\x65mail is required\x1a\x10this.email != \'\'\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xfe\x02\n\x11UpdateUserRequest\x12o\n\x04user\x18\x01 \x01(\x0b\x32\x16.lumi.identity.v1.UserBI\xbaHF\xba\x01@\n\x07user.id\x12\x11id must be a cuid\x1a\"this.id.matches(\'^c[a-z0-9]{24}$\')\xc8\x01\x01\x12\xbb\x01\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x89\x01\xbaH\x85\x01\xba\x01\x81\x01\n\x10update_mask.size\x12*at most 10 paths of at most 100 characters\x1a\x41size(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"t\n\x12SuspendUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"w\n\x15ReactivateUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"s\n\x11UnlockUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"s\n\x11\x44\x65leteUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"u\n\x13UndeleteUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"r\n\x10PurgeUserRequest\x12\"\n\x02id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^c[a-z0-9]{24}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x32\xc7\x0c\n\x0bUserService\x12`\n\x05GetMe\x12\x1e.lumi.identity.v1.GetMeRequest\x1a\x16.lumi.identity.v1.User\"\x1f\x90\x02\x01\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12\x66\n\x08UpdateMe\x12!.lumi.identity.v1.UpdateMeRequest\x1a\x16.lumi.identity.v1.User\"\x1f\x8a\xb5\x18\x04\x18\x01\x30\x01\x82\xd3\xe4\x93\x02\x11\x32\x0c/v1/users/me:\x01*\x12n\n\x07GetUser\x12 .lumi.identity.v1.GetUserRequest\x1a\x16.lumi.identity.v1.User\")\x90\x02\x01\x8a\xb5\x18\x0c\"\nusers.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x12z\n\tListUsers\x12\".lumi.identity.v1.ListUsersRequest\x1a#.lumi.identity.v1.ListUsersResponse\"$\x90\x02\x01\x8a\xb5\x18\x0c\"\nusers.read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12\x91\x01\n\rBatchGetUsers\x12&.lumi.identity.v1.BatchGetUsersRequest\x1a\'.lumi.identity.v1.BatchGetUsersResponse\"/\x90\x02\x01\x8a\xb5\x18(*\tcatalogue*\tmarketing*\x06orders*\x08payments\x12p\n\nCreateUser\x12#.lumi.identity.v1.CreateUserRequest\x1a\x16.lumi.identity.v1.User\"%\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12z\n\nUpdateUser\x12#.lumi.identity.v1.UpdateUserRequest\x1a\x16.lumi.identity.v1.User\"/\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x18\x32\x13/v1/users/{user.id}:\x01*\x12\x7f\n\x0bSuspendUser\x12$.lumi.identity.v1.SuspendUserRequest\x1a\x16.lumi.identity.v1.User\"2\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/users/{id}:suspend:\x01*\x12\x88\x01\n\x0eReactivateUser\x12\'.lumi.identity.v1.ReactivateUserRequest\x1a\x16.lumi.identity.v1.User\"5\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/users/{id}:reactivate:\x01*\x12|\n\nUnlockUser\x12#.lumi.identity.v1.UnlockUserRequest\x1a\x16.lumi.identity.v1.User\"1\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/users/{id}:unlock:\x01*\x12t\n\nDeleteUser\x12#.lumi.identity.v1.DeleteUserRequest\x1a\x16.lumi.identity.v1.User\")\x8a\xb5\x18\x0f\"\x0busers.write0\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}\x12\x82\x01\n\x0cUndeleteUser\x12%.lumi.identity.v1.UndeleteUserRequest\x1a\x16.lumi.identity.v1.User\"3\x8a\xb5\x18\r\"\x0busers.write\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/users/{id}:undelete:\x01*\x12{\n\tPurgeUser\x12\".lumi.identity.v1.PurgeUserRequest\x1a\x16.google.protobuf.Empty\"2\x8a\xb5\x18\x0f\"\x0busers.purge8\x01\x82\xd3\xe4\x93\x02\x19\"\x14/v1/users/{id}:purge:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lumi.identity.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_USER'].fields_by_name['id']._loaded_options = None
+  _globals['_USER'].fields_by_name['id']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['email']._loaded_options = None
+  _globals['_USER'].fields_by_name['email']._serialized_options = b'\272H\nr\005\030\376\001`\001\330\001\001'
+  _globals['_USER'].fields_by_name['first_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['first_name']._serialized_options = b'\272H\010r\006\030d\272\001\001\000'
+  _globals['_USER'].fields_by_name['last_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['last_name']._serialized_options = b'\272H\010r\006\030d\272\001\001\000'
+  _globals['_USER'].fields_by_name['phone']._loaded_options = None
+  _globals['_USER'].fields_by_name['phone']._serialized_options = b'\272H\010r\006\030(\272\001\001\000'
+  _globals['_USER'].fields_by_name['email_verified']._loaded_options = None
+  _globals['_USER'].fields_by_name['email_verified']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['email_verified_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['email_verified_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['two_factor_enabled']._loaded_options = None
+  _globals['_USER'].fields_by_name['two_factor_enabled']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['status']._loaded_options = None
+  _globals['_USER'].fields_by_name['status']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['create_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['update_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['etag']._loaded_options = None
+  _globals['_USER'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['delete_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['delete_time']._serialized_options = b'\342A\001\003'
   _globals['_GETUSERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_UPDATEMEREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_UPDATEMEREQUEST'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEMEREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEMEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\205\001\272\001\201\001\n\020update_mask.size\022*at most 10 paths of at most 100 characters\032Asize(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)'
+  _globals['_UPDATEMEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATEMEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_UPDATEMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\tr\007\030\364\003\272\001\001\000'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['status']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['email_prefix']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['email_prefix']._serialized_options = b'\272H\tr\007\030\376\001\272\001\001\000'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['start_time']._serialized_options = b'\272H\023\262\001\020\032\006\010\200\262\370\204\0332\006\010\200\207\265\303\003'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['end_time']._serialized_options = b'\272H\023\262\001\020\032\006\010\200\262\370\204\0332\006\010\200\207\265\303\003'
+  _globals['_BATCHGETUSERSREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_BATCHGETUSERSREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\036\222\001\033\010\001\020d\030\001\"\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\272H7\272\0011\n\nuser.email\022\021email is required\032\020this.email != \'\'\310\001\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\272HF\272\001@\n\007user.id\022\021id must be a cuid\032\"this.id.matches(\'^c[a-z0-9]{24}$\')\310\001\001'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\205\001\272\001\201\001\n\020update_mask.size\022*at most 10 paths of at most 100 characters\032Asize(this.paths) <= 10 && this.paths.all(path, size(path) <= 100)'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_SUSPENDUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_SUSPENDUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_SUSPENDUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_SUSPENDUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_SUSPENDUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SUSPENDUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UNLOCKUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UNLOCKUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
+  _globals['_UNLOCKUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UNLOCKUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
+  _globals['_UNLOCKUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNLOCKUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_DELETEUSERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\023r\0212\017^c[a-z0-9]{24}$'
   _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
@@ -58,28 +138,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURGEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_USERSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\212\265\030\004\030\0010\001\202\323\344\223\002\016\022\014/v1/users/me'
+  _globals['_USERSERVICE'].methods_by_name['UpdateMe']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UpdateMe']._serialized_options = b'\212\265\030\004\030\0010\001\202\323\344\223\002\0212\014/v1/users/me:\001*'
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\212\265\030\014\"\nusers.read\202\323\344\223\002\020\022\016/v1/users/{id}'
+  _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\212\265\030\014\"\nusers.read\202\323\344\223\002\013\022\t/v1/users'
+  _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._serialized_options = b'\220\002\001\212\265\030(*\tcatalogue*\tmarketing*\006orders*\010payments'
+  _globals['_USERSERVICE'].methods_by_name['CreateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\016\"\t/v1/users:\001*'
+  _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\0302\023/v1/users/{user.id}:\001*'
+  _globals['_USERSERVICE'].methods_by_name['SuspendUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['SuspendUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\033\"\026/v1/users/{id}:suspend:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ReactivateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ReactivateUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\036\"\031/v1/users/{id}:reactivate:\001*'
+  _globals['_USERSERVICE'].methods_by_name['UnlockUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UnlockUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\032\"\025/v1/users/{id}:unlock:\001*'
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\212\265\030\017\"\013users.write0\001\202\323\344\223\002\020*\016/v1/users/{id}'
   _globals['_USERSERVICE'].methods_by_name['UndeleteUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['UndeleteUser']._serialized_options = b'\212\265\030\r\"\013users.write\202\323\344\223\002\034\"\027/v1/users/{id}:undelete:\001*'
   _globals['_USERSERVICE'].methods_by_name['PurgeUser']._loaded_options = None
-  _globals['_USERSERVICE'].methods_by_name['PurgeUser']._serialized_options = b'\212\265\030\r\"\013users.purge\202\323\344\223\002\031\"\024/v1/users/{id}:purge:\001*'
-  _globals['_USERSTATUS']._serialized_start=1053
-  _globals['_USERSTATUS']._serialized_end=1170
-  _globals['_USER']._serialized_start=201
-  _globals['_USER']._serialized_end=604
-  _globals['_GETMEREQUEST']._serialized_start=606
-  _globals['_GETMEREQUEST']._serialized_end=620
-  _globals['_GETUSERREQUEST']._serialized_start=622
-  _globals['_GETUSERREQUEST']._serialized_end=699
-  _globals['_DELETEUSERREQUEST']._serialized_start=701
-  _globals['_DELETEUSERREQUEST']._serialized_end=816
-  _globals['_UNDELETEUSERREQUEST']._serialized_start=818
-  _globals['_UNDELETEUSERREQUEST']._serialized_end=935
-  _globals['_PURGEUSERREQUEST']._serialized_start=937
-  _globals['_PURGEUSERREQUEST']._serialized_end=1051
-  _globals['_USERSERVICE']._serialized_start=1173
-  _globals['_USERSERVICE']._serialized_end=1770
+  _globals['_USERSERVICE'].methods_by_name['PurgeUser']._serialized_options = b'\212\265\030\017\"\013users.purge8\001\202\323\344\223\002\031\"\024/v1/users/{id}:purge:\001*'
+  _globals['_USERSTATUS']._serialized_start=3004
+  _globals['_USERSTATUS']._serialized_end=3121
+  _globals['_USER']._serialized_start=268
+  _globals['_USER']._serialized_end=779
+  _globals['_GETMEREQUEST']._serialized_start=781
+  _globals['_GETMEREQUEST']._serialized_end=795
+  _globals['_GETUSERREQUEST']._serialized_start=797
+  _globals['_GETUSERREQUEST']._serialized_end=874
+  _globals['_UPDATEMEREQUEST']._serialized_start=877
+  _globals['_UPDATEMEREQUEST']._serialized_end=1190
+  _globals['_LISTUSERSREQUEST']._serialized_start=1193
+  _globals['_LISTUSERSREQUEST']._serialized_end=1535
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1537
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1620
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=1622
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=1692
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=1694
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=1756
+  _globals['_CREATEUSERREQUEST']._serialized_start=1759
+  _globals['_CREATEUSERREQUEST']._serialized_end=1909
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1912
+  _globals['_UPDATEUSERREQUEST']._serialized_end=2294
+  _globals['_SUSPENDUSERREQUEST']._serialized_start=2296
+  _globals['_SUSPENDUSERREQUEST']._serialized_end=2412
+  _globals['_REACTIVATEUSERREQUEST']._serialized_start=2414
+  _globals['_REACTIVATEUSERREQUEST']._serialized_end=2533
+  _globals['_UNLOCKUSERREQUEST']._serialized_start=2535
+  _globals['_UNLOCKUSERREQUEST']._serialized_end=2650
+  _globals['_DELETEUSERREQUEST']._serialized_start=2652
+  _globals['_DELETEUSERREQUEST']._serialized_end=2767
+  _globals['_UNDELETEUSERREQUEST']._serialized_start=2769
+  _globals['_UNDELETEUSERREQUEST']._serialized_end=2886
+  _globals['_PURGEUSERREQUEST']._serialized_start=2888
+  _globals['_PURGEUSERREQUEST']._serialized_end=3002
+  _globals['_USERSERVICE']._serialized_start=3124
+  _globals['_USERSERVICE']._serialized_end=4731
 # @@protoc_insertion_point(module_scope)

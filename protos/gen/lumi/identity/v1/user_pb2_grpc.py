@@ -41,9 +41,49 @@ class UserServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.UpdateMe = channel.unary_unary(
+                '/lumi.identity.v1.UserService/UpdateMe',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.UpdateMeRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/lumi.identity.v1.UserService/GetUser',
                 request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/lumi.identity.v1.UserService/ListUsers',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.BatchGetUsers = channel.unary_unary(
+                '/lumi.identity.v1.UserService/BatchGetUsers',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.BatchGetUsersRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.BatchGetUsersResponse.FromString,
+                _registered_method=True)
+        self.CreateUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/CreateUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.CreateUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/UpdateUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.SuspendUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/SuspendUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.SuspendUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ReactivateUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/ReactivateUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.ReactivateUserRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.UnlockUser = channel.unary_unary(
+                '/lumi.identity.v1.UserService/UnlockUser',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
         self.DeleteUser = channel.unary_unary(
@@ -75,9 +115,83 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateMe(self, request, context):
+        """Changes what the caller's account says of them: names and phone.
+        INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names what cannot be set here, PHONE_INVALID. NOT_FOUND when the
+        account has been deleted. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUser(self, request, context):
         """One account; one that has been deleted only where `include_deleted` asks for it.
         NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Accounts that match every filter given, newest first; those that have been deleted only where `include_deleted`
+        asks for them.
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetUsers(self, request, context):
+        """The accounts of these ids in their order, suspended ones too; those that are not there or have been deleted are
+        left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUser(self, request, context):
+        """Makes an account for somebody, who is mailed a link to choose a password by: staff never know one.
+        ALREADY_EXISTS EMAIL_TAKEN when the e-mail, whatever its case, has an account. INVALID_ARGUMENT PHONE_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUser(self, request, context):
+        """Changes an account's names, phone and e-mail. A new e-mail has to be verified anew: it is mailed the link for that,
+        and the old one is told; links that were mailed before are no longer good.
+        INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names what cannot be set here, PHONE_INVALID, INVALID_REQUEST
+        when the e-mail would be empty. NOT_FOUND when there is no such account. ALREADY_EXISTS EMAIL_TAKEN when another
+        account has the e-mail. PERMISSION_DENIED BEYOND_OWN_PERMISSIONS when the e-mail, which leads to the password,
+        would change of somebody who holds a permission that the caller does not.
+        ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendUser(self, request, context):
+        """Keeps somebody out: all their sessions are ended, their tokens are refused everywhere within seconds, and they
+        cannot sign in. One who is suspended already stays so.
+        NOT_FOUND when there is no such account. FAILED_PRECONDITION LAST_ADMIN when no other active user holds the admin
+        role. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReactivateUser(self, request, context):
+        """Lets somebody who is suspended sign in again. One who is not stays as they are.
+        NOT_FOUND when there is no such account. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlockUser(self, request, context):
+        """Forgets the sign-ins to an account that failed, so that nobody has to wait any longer who knows the password. One
+        with none stays as it is.
+        NOT_FOUND when there is no such account. ABORTED ETAG_MISMATCH when `etag` is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,8 +210,8 @@ class UserServiceServicer:
     def UndeleteUser(self, request, context):
         """Brings a deleted account back as it was, suspended if it had been; its owner has to sign in anew. One that is not
         deleted stays as it is.
-        NOT_FOUND when there is none. FAILED_PRECONDITION UNDELETE_TOO_LATE when it was deleted too long ago. ABORTED
-        ETAG_MISMATCH when `etag` is stale.
+        NOT_FOUND when there is none. FAILED_PRECONDITION UNDELETE_TOO_LATE when it was deleted too long ago,
+        ERASURE_UNDER_WAY when it is being erased. ABORTED ETAG_MISMATCH when `etag` is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,8 +221,8 @@ class UserServiceServicer:
         """Removes a deleted account for good, with its sessions, addresses, saved cards, reviews and redemptions. Carts,
         orders and payments stay and are nobody's; so do the records of what was done, without the person and where they
         were. Its e-mail is free again.
-        NOT_FOUND when there is none. FAILED_PRECONDITION USER_NOT_DELETED unless it has been deleted before. ABORTED
-        ETAG_MISMATCH when `etag` is stale.
+        NOT_FOUND when there is none. FAILED_PRECONDITION USER_NOT_DELETED unless it has been deleted before,
+        ERASURE_UNDER_WAY when it is being erased. ABORTED ETAG_MISMATCH when `etag` is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,9 +236,49 @@ def add_UserServiceServicer_to_server(servicer, server):
                     request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.GetMeRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
+            'UpdateMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMe,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.UpdateMeRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.GetUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.ListUsersRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'BatchGetUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetUsers,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.BatchGetUsersRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.BatchGetUsersResponse.SerializeToString,
+            ),
+            'CreateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.CreateUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.UpdateUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'SuspendUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.SuspendUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ReactivateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReactivateUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.ReactivateUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'UnlockUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlockUser,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.UnlockUserRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
@@ -182,6 +336,33 @@ class UserService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/UpdateMe',
+            lumi_dot_identity_dot_v1_dot_user__pb2.UpdateMeRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetUser(request,
             target,
             options=(),
@@ -197,6 +378,195 @@ class UserService:
             target,
             '/lumi.identity.v1.UserService/GetUser',
             lumi_dot_identity_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/ListUsers',
+            lumi_dot_identity_dot_v1_dot_user__pb2.ListUsersRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/BatchGetUsers',
+            lumi_dot_identity_dot_v1_dot_user__pb2.BatchGetUsersRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.BatchGetUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/CreateUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.CreateUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/UpdateUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/SuspendUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.SuspendUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReactivateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/ReactivateUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.ReactivateUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlockUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/UnlockUser',
+            lumi_dot_identity_dot_v1_dot_user__pb2.UnlockUserRequest.SerializeToString,
             lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

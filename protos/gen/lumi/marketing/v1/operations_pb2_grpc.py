@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from lumi.common.v1 import operations_pb2 as lumi_dot_common_dot_v1_dot_operations__pb2
+from lumi.common.v1 import personal_pb2 as lumi_dot_common_dot_v1_dot_personal__pb2
 from lumi.common.v1 import references_pb2 as lumi_dot_common_dot_v1_dot_references__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -81,6 +82,21 @@ class OperationsServiceStub:
                 '/lumi.marketing.v1.OperationsService/ResolveReference',
                 request_serializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceRequest.SerializeToString,
                 response_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceResponse.FromString,
+                _registered_method=True)
+        self.ExportPersonalData = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/ExportPersonalData',
+                request_serializer=lumi_dot_common_dot_v1_dot_personal__pb2.ExportPersonalDataRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_personal__pb2.ExportPersonalDataResponse.FromString,
+                _registered_method=True)
+        self.ErasePersonalData = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/ErasePersonalData',
+                request_serializer=lumi_dot_common_dot_v1_dot_personal__pb2.ErasePersonalDataRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_personal__pb2.ErasePersonalDataResponse.FromString,
+                _registered_method=True)
+        self.ForgetEvents = channel.unary_unary(
+                '/lumi.marketing.v1.OperationsService/ForgetEvents',
+                request_serializer=lumi_dot_common_dot_v1_dot_personal__pb2.ForgetEventsRequest.SerializeToString,
+                response_deserializer=lumi_dot_common_dot_v1_dot_personal__pb2.ForgetEventsResponse.FromString,
                 _registered_method=True)
 
 
@@ -165,6 +181,31 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPersonalData(self, request, context):
+        """Rows of this service about somebody, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePersonalData(self, request, context):
+        """Empties what this service keeps of somebody beside its own rows: where their calls came from, answers to them, and
+        events that were given up; a part of the events at a time. Its own rows follow the event of the user's end. Again it
+        finds what has come since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgetEvents(self, request, context):
+        """Lets go of what this service's stream holds up to a place in it, once every consumer has heard it; the outbox keeps
+        it. Again it changes nothing.
+        UNAVAILABLE when the broker is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -212,6 +253,21 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ResolveReference,
                     request_deserializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceRequest.FromString,
                     response_serializer=lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceResponse.SerializeToString,
+            ),
+            'ExportPersonalData': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPersonalData,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_personal__pb2.ExportPersonalDataRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_personal__pb2.ExportPersonalDataResponse.SerializeToString,
+            ),
+            'ErasePersonalData': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePersonalData,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_personal__pb2.ErasePersonalDataRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_personal__pb2.ErasePersonalDataResponse.SerializeToString,
+            ),
+            'ForgetEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetEvents,
+                    request_deserializer=lumi_dot_common_dot_v1_dot_personal__pb2.ForgetEventsRequest.FromString,
+                    response_serializer=lumi_dot_common_dot_v1_dot_personal__pb2.ForgetEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -459,6 +515,87 @@ class OperationsService:
             '/lumi.marketing.v1.OperationsService/ResolveReference',
             lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceRequest.SerializeToString,
             lumi_dot_common_dot_v1_dot_references__pb2.ResolveReferenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPersonalData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/ExportPersonalData',
+            lumi_dot_common_dot_v1_dot_personal__pb2.ExportPersonalDataRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_personal__pb2.ExportPersonalDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePersonalData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/ErasePersonalData',
+            lumi_dot_common_dot_v1_dot_personal__pb2.ErasePersonalDataRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_personal__pb2.ErasePersonalDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.marketing.v1.OperationsService/ForgetEvents',
+            lumi_dot_common_dot_v1_dot_personal__pb2.ForgetEventsRequest.SerializeToString,
+            lumi_dot_common_dot_v1_dot_personal__pb2.ForgetEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

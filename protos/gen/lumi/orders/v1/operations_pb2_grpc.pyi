@@ -4,6 +4,7 @@ from typing import Any
 import grpc.aio
 import lumi._aio
 import lumi.common.v1.operations_pb2
+import lumi.common.v1.personal_pb2
 import lumi.common.v1.references_pb2
 
 class OperationsServiceStub:
@@ -17,6 +18,9 @@ class OperationsServiceStub:
     FenceReference: lumi._aio.Unary[lumi.common.v1.references_pb2.FenceReferenceRequest, lumi.common.v1.references_pb2.FenceReferenceResponse]
     UnfenceReference: lumi._aio.Unary[lumi.common.v1.references_pb2.UnfenceReferenceRequest, lumi.common.v1.references_pb2.UnfenceReferenceResponse]
     ResolveReference: lumi._aio.Unary[lumi.common.v1.references_pb2.ResolveReferenceRequest, lumi.common.v1.references_pb2.ResolveReferenceResponse]
+    ExportPersonalData: lumi._aio.Unary[lumi.common.v1.personal_pb2.ExportPersonalDataRequest, lumi.common.v1.personal_pb2.ExportPersonalDataResponse]
+    ErasePersonalData: lumi._aio.Unary[lumi.common.v1.personal_pb2.ErasePersonalDataRequest, lumi.common.v1.personal_pb2.ErasePersonalDataResponse]
+    ForgetEvents: lumi._aio.Unary[lumi.common.v1.personal_pb2.ForgetEventsRequest, lumi.common.v1.personal_pb2.ForgetEventsResponse]
 
 class OperationsServiceServicer:
     def ListDeadLetters(self, request: lumi.common.v1.operations_pb2.ListDeadLettersRequest, context: Any) -> Awaitable[lumi.common.v1.operations_pb2.ListDeadLettersResponse]: ...
@@ -28,6 +32,9 @@ class OperationsServiceServicer:
     def FenceReference(self, request: lumi.common.v1.references_pb2.FenceReferenceRequest, context: Any) -> Awaitable[lumi.common.v1.references_pb2.FenceReferenceResponse]: ...
     def UnfenceReference(self, request: lumi.common.v1.references_pb2.UnfenceReferenceRequest, context: Any) -> Awaitable[lumi.common.v1.references_pb2.UnfenceReferenceResponse]: ...
     def ResolveReference(self, request: lumi.common.v1.references_pb2.ResolveReferenceRequest, context: Any) -> Awaitable[lumi.common.v1.references_pb2.ResolveReferenceResponse]: ...
+    def ExportPersonalData(self, request: lumi.common.v1.personal_pb2.ExportPersonalDataRequest, context: Any) -> Awaitable[lumi.common.v1.personal_pb2.ExportPersonalDataResponse]: ...
+    def ErasePersonalData(self, request: lumi.common.v1.personal_pb2.ErasePersonalDataRequest, context: Any) -> Awaitable[lumi.common.v1.personal_pb2.ErasePersonalDataResponse]: ...
+    def ForgetEvents(self, request: lumi.common.v1.personal_pb2.ForgetEventsRequest, context: Any) -> Awaitable[lumi.common.v1.personal_pb2.ForgetEventsResponse]: ...
 
 def add_OperationsServiceServicer_to_server(
     servicer: OperationsServiceServicer, server: grpc.aio.Server
