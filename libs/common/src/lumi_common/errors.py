@@ -50,7 +50,8 @@ class LumiError(Exception):
     """A refusal with its reason and the facts behind it.
 
     `reason` is UPPER_SNAKE; `message` is for a developer to read and may be empty; `field` names the request
-    field at fault; the facts travel as strings, so they hold ids and numbers, nothing personal or secret.
+    field at fault; the facts travel as strings, so they hold ids and numbers, nothing personal or secret. The fact
+    `seconds` of a ResourceExhausted says when to try again, and travels as RetryInfo too.
     """
 
     code: ClassVar[str] = "UNKNOWN"

@@ -14,6 +14,7 @@ from lumi_common.db.statement import Statement
 from lumi_common.events.consumer import Consumer
 from lumi_common.events.outbox import RELAY
 from lumi_common.logs import described
+from lumi_common.rpc.revocations import Revocations
 from lumi_common.rpc.stages import Limits
 
 LOOK_SECONDS = 10.0
@@ -90,7 +91,9 @@ class Gauges:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def of_every_service(db: Database, limits: Limits, consumers: Sequence[Consumer]) -> list[Gauge]:
+def of_every_service(
+    db: Database, limits: Limits, consumers: Sequence[Consumer], revocations: Revocations
+) -> list[Gauge]:
     """The gauges that every service has; `consumers` may grow."""
     events, connection = "{event}", "{connection}"
     behind, state = "lumi.consumer", "db.client.connection.state"
@@ -100,6 +103,7 @@ def of_every_service(db: Database, limits: Limits, consumers: Sequence[Consumer]
         Gauge("lumi.outbox.oldest_age", partial(outbox_age, db), "", "s", "Age of the oldest of them"),
         Gauge("lumi.consumer.pending", partial(pending, consumers), behind, events, "Events not consumed yet"),
         Gauge("lumi.dead_letters", partial(dead_letters, db, consumers), behind, events, "Events set aside"),
+        Gauge("lumi.revocations.age", lambda: revocations.age, "", "s", "Time since revocations were last heard of"),
         Gauge("db.client.connection.count", partial(connections, db), state, connection, "Connections of the pool"),
         Gauge("db.client.connection.max", lambda: db.pool.max_size, "", connection, "Most of them"),
         Gauge("db.client.connection.pending_requests", lambda: db.pool.waiting, "", "{request}", "Who waits for one"),

@@ -15,8 +15,9 @@ import uvloop
 from lumi_common import crash
 from lumi_common.clock import Clock, utc_now
 from lumi_common.context import Context
-from lumi_common.db.database import Database, Refusals
+from lumi_common.db.database import Database, Refusals, Row
 from lumi_common.db.invariants import Invariant, Invariants
+from lumi_common.db.personal import People
 from lumi_common.db.references import heard, owned, restricting
 from lumi_common.db.referrer import Referrer
 from lumi_common.db.request import forget_expired
@@ -28,12 +29,16 @@ from lumi_common.events.handlers import Handler, InTransaction
 from lumi_common.events.relay import Relay
 from lumi_common.figures import Gauge, Gauges, Read, of_every_service
 from lumi_common.logs import configure_logs, current_call, described
+from lumi_common.personal import PersonalData
 from lumi_common.rpc.access import ContractError
-from lumi_common.rpc.auth import Jwks, KeySource, TokenVerifier
+from lumi_common.rpc.auth import KEYS_SECONDS, Jwks, KeySource, TokenVerifier
+from lumi_common.rpc.certificates import CertificateError
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.health import Check
-from lumi_common.rpc.jwks import keys_of
+from lumi_common.rpc.jwks import keys_of, revocations_of
 from lumi_common.rpc.operations import OperationsService
+from lumi_common.rpc.refused import SEND_SECONDS, Record, recorded_by
+from lumi_common.rpc.revocations import BEAT_SECONDS, Revocation, Revocations, RevocationSource, Told
 from lumi_common.rpc.server import AddToServer, PortTaken, RpcServer
 from lumi_common.settings import Settings
 from lumi_common.tasks import end
@@ -65,18 +70,25 @@ class Runtime(Generic[S]):
         self.settings = settings
         self.clock: Clock = utc_now
         self.db = Database(
-            settings.postgres_dsn.get_secret_value(),
+            settings.secret("postgres_dsn"),
             schema=name,
             min_size=settings.pool_min,
             max_size=settings.pool_max,
+            max_age=settings.pool_seconds,
             refusals=refusals,
         )
         self.telemetry = telemetry or _telemetry(name, settings)
         self.gauges = Gauges()
-        self.broker = Broker(settings.nats_url.get_secret_value(), name)
+        self.broker = Broker(settings.secret("nats_url"), name)
         self._keys: KeySource | None = None
+        self._revoked: RevocationSource | None = None
+        self._record_refused: Record | None = None
+        self.revocations = Revocations(self._what_was_revoked)
         self.verifier = TokenVerifier(
-            self._signing_keys, issuer=settings.token_issuer, audience=settings.token_audience
+            self._signing_keys,
+            revocations=self.revocations,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
         )
         self.server = RpcServer(name, settings, self.verifier, self.telemetry)
         self.deletions = Deletions(self.db, self.peer)
@@ -91,17 +103,18 @@ class Runtime(Generic[S]):
         self.server.add(add_to_server, servicer)
 
     def serve_operations(
-        self, add_to_server: AddToServer, referrer: Referrer, invariants: Iterable[Invariant] = ()
+        self, add_to_server: AddToServer, referrer: Referrer, people: People, invariants: Iterable[Invariant] = ()
     ) -> None:
         """Serve the OperationsService of this context's package, for the relay and all consumers of this service.
 
         What refers to other services' rows follows their end, and what others refer to is taken back to them when its
-        deletion was left unfinished.
+        deletion was left unfinished. What is about `people` is shown and erased where identity asks for it.
         `invariants` are those that this service's schema can answer by itself. A gauge tells what broke, looked at
         every LUMI_INVARIANTS_SECONDS; nothing looks where telemetry is off.
         """
         own = Invariants(self.db, invariants)
-        self.serve(add_to_server, OperationsService(self.db, self._consumers, referrer, self.peer, own))
+        personal = PersonalData(self.db, people, self.broker)
+        self.serve(add_to_server, OperationsService(self.db, self._consumers, referrer, self.peer, personal, own))
         if heard(self.name):
             self.consume(f"{self.name}-references", InTransaction(referrer.follow))
         if any(restricting(kind) for kind in owned(self.name)):
@@ -173,13 +186,24 @@ class Runtime(Generic[S]):
         """Close something at the end, after the servers and the background work; last in, first out."""
         self._closers.append(close)
 
-    def use_keys(self, source: KeySource) -> None:
-        """Take token keys from here instead of asking identity: for identity itself."""
-        self._keys = source
+    def use_keys(self, keys: KeySource, revocations: RevocationSource) -> None:
+        """Take token keys, and what was revoked, from here instead of asking identity: for identity itself."""
+        self._keys, self._revoked = keys, revocations
+
+    def record_refused(self, record: Record) -> None:
+        """Have refused access recorded by this instead of asking identity: for identity itself."""
+        self._record_refused = record
 
     async def _signing_keys(self) -> Jwks:
         assert self._keys is not None
         return await self._keys()
+
+    async def _what_was_revoked(self, cursor: str) -> Told:
+        assert self._revoked is not None
+        return await self._revoked(cursor)
+
+    def _note_revocations(self, rows: Iterable[Row]) -> None:
+        self.revocations.note(Revocation(row["id"], row["not_before"]) for row in rows)
 
     async def open(self) -> None:
         """Open the database, waiting for it: services and Postgres start in any order."""
@@ -197,7 +221,14 @@ class Runtime(Generic[S]):
         Every service has an outbox, so every service has its relay, though not without LUMI_NATS_URL (in tests).
         """
         if self._keys is None:
-            self.use_keys(keys_of(self.peer("identity")))
+            identity = self.peer("identity")
+            self.use_keys(keys_of(identity), revocations_of(identity))
+            self.record_refused(recorded_by(identity))
+        self.db.on_revocation = self._note_revocations
+        self.every(BEAT_SECONDS, "revocations", self.revocations.look)
+        self.every(KEYS_SECONDS, "token keys", self.verifier.renew)
+        if self._record_refused is not None:
+            self.every(SEND_SECONDS, "refused access", partial(self.server.refused.send, self._record_refused))
         if self.settings.nats_url.get_secret_value():
             relay = Relay(self.db.dsn, self.broker, telemetry=self.telemetry)
             self.db.on_outbox_write = relay.wake
@@ -208,7 +239,7 @@ class Runtime(Generic[S]):
         await self.server.start()
         await self.server.health.look()
         if self.telemetry is not None:
-            for gauge in of_every_service(self.db, self.server.limits, self._consumers):
+            for gauge in of_every_service(self.db, self.server.limits, self._consumers, self.revocations):
                 self._export(gauge)
             self.background("gauges", self.gauges.watch)
         for name, work in {**self._work, "health": self.server.health.watch}.items():
@@ -218,6 +249,8 @@ class Runtime(Generic[S]):
         """Drain, stop the background work, and close what is open, in that order."""
         await self.server.drain()
         await end(self._tasks)
+        if self._record_refused is not None:
+            await self.server.refused.flush(self._record_refused)
         for close in reversed(self._closers):
             await close()
         await self.broker.stop()
@@ -240,6 +273,7 @@ def _telemetry(name: str, settings: Settings) -> "Telemetry | None":
 
 
 Compose = Callable[[Runtime[S]], Awaitable[None]]
+Command = Callable[..., Awaitable[None]]
 
 
 def run(
@@ -249,19 +283,20 @@ def run(
     *,
     metadata: "MetaData",
     migrations: Path,
-    commands: Mapping[str, Compose[S]] | None = None,
+    commands: Mapping[str, Command] | None = None,
     refusals: Refusals | None = None,
 ) -> None:
     """The whole of a service's `__main__`: `serve` (when no command is given), `migrate`, or a command of its own.
 
     `compose` registers servicers and work on the runtime, whose database is open by then. A command gets the same
-    runtime, without servers. `migrations` is the service's Alembic folder.
+    runtime, without servers, and the arguments that its name says it takes (`withdraw-key KID`). `migrations` is the
+    service's Alembic folder.
     """
     commands = commands or {}
-    known = ("serve", "migrate", *commands)
-    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
-    if command not in known or len(sys.argv) > 2:
-        raise SystemExit(f"usage: python -m lumi_{name} [{' | '.join(known)}]")
+    usages = {usage.split()[0]: usage for usage in ("serve", "migrate", *commands)}
+    command, *arguments = sys.argv[1:] or ["serve"]
+    if command not in usages or len(arguments) != len(usages[command].split()) - 1:
+        raise SystemExit(f"usage: python -m lumi_{name} [{' | '.join(usages.values())}]")
     settings = settings_class.load()
     configure_logs(name, settings.log_level)
     crash.arm(settings.crash_at)
@@ -274,8 +309,8 @@ def run(
         if command == "serve":
             uvloop.run(_serve(name, settings, compose, refusals))
         else:
-            uvloop.run(_once(name, settings, commands[command], refusals))
-    except (ContractError, PortTaken, LookupError) as fault:
+            uvloop.run(_once(name, settings, commands[usages[command]], arguments, refusals))
+    except (CertificateError, ContractError, PortTaken, LookupError) as fault:
         raise SystemExit(f"cannot start: {fault}") from None
 
 
@@ -287,11 +322,11 @@ def _migrate(settings: Settings, metadata: "MetaData", folder: Path) -> None:
     upgrade(settings.owner_dsn.get_secret_value(), metadata, folder)
 
 
-async def _once(name: str, settings: S, command: Compose[S], refusals: Refusals | None) -> None:
+async def _once(name: str, settings: S, command: Command, arguments: Iterable[str], refusals: Refusals | None) -> None:
     runtime = Runtime(name, settings, refusals=refusals)
     await runtime.open()
     try:
-        await command(runtime)
+        await command(runtime, *arguments)
     finally:
         await runtime.close()
 

@@ -1,16 +1,28 @@
 """Settings from the environment, prefix LUMI_; what is dangerous is refused at start unless LUMI_ENV is local."""
 
 import ipaddress
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import AfterValidator, DirectoryPath, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from lumi_common.secret import Secret
+
+_SECRETS_DIR = "LUMI_SECRETS_DIR"
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class TlsFiles:
 class Settings(BaseSettings):
     """What every service is told by its environment; a service adds its own in a subclass.
 
-    Addresses are `host:port`; durations are seconds; sizes are bytes.
+    Addresses are `host:port`; durations are seconds; sizes are bytes. What the environment does not say is looked for
+    in `secrets_dir`, where a file has the name of the setting (`LUMI_POSTGRES_DSN`) and holds its value.
     """
 
     model_config = SettingsConfigDict(
@@ -64,10 +77,12 @@ class Settings(BaseSettings):
     env: Literal["production", "local"] = "production"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    secrets_dir: DirectoryPath | None = None
     postgres_dsn: SecretStr
     owner_dsn: SecretStr | None = None
     pool_min: int = Field(default=2, ge=0)
     pool_max: int = Field(default=12, ge=1)
+    pool_seconds: float = Field(default=1800.0, gt=0)
     nats_url: SecretStr = SecretStr("")
 
     public_address: str = "127.0.0.1:7200"
@@ -96,6 +111,31 @@ class Settings(BaseSettings):
     invariants_seconds: float = Field(default=300.0, gt=0)
     trace_ratio: float = Field(default=0.0, ge=0, le=1)
     crash_at: Annotated[str, Field(pattern=r"^(/.+|[\w. -]+(:[1-9]\d*)?)?$"), OnlyLocal(bool, "a crash point")] = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        folder = os.environ.get(_SECRETS_DIR) or None
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, folder)
+
+    def secret(self, name: str) -> Secret:
+        """A secret for whoever connects with it: read anew each time where it is in `secrets_dir`.
+
+        While it is being replaced its file has two lines, the new one and the old.
+        """
+        variable, file = f"LUMI_{name.upper()}", None
+        if self.secrets_dir is not None and not os.environ.get(variable):
+            file = SecretsSettingsSource.find_case_path(self.secrets_dir, variable, case_sensitive=False)
+        if file is None:
+            told: str = getattr(self, name).get_secret_value()
+            return told
+        return partial(_lines, file)
 
     @classmethod
     def load(cls) -> Self:
@@ -141,6 +181,12 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether this is the stack on somebody's own machine."""
         return self.env == "local"
+
+
+def _lines(file: Path) -> list[str]:
+    if not (lines := file.read_text(encoding="utf-8").split()):
+        raise OSError(f"{file} is empty")
+    return lines
 
 
 def _is_loopback(address: str) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
+from lumi_common.db.personal import personal
 from lumi_common.db.record import Aggregate, recorded
 from lumi_common.db.references import references, refers_to
 from lumi_common.db.referrer import Referrer, Target
@@ -67,6 +68,8 @@ baskets = Table(
     Column("user_id", identifier, index=True, info=refers_to(USERS, "SET NULL")),
     Column("helper_id", identifier, index=True, info=refers_to(USERS, "SET NULL")),
     Column("status", Text, nullable=False, server_default=text("'ACTIVE'")),
+    Column("note", Text, info=personal("words", "blanked")),
+    Column("bill_to", Text, info=personal("address", "kept")),
     version(),
     *stamps(),
 )

@@ -63,6 +63,24 @@ async def test_rows_lose_or_follow_what_is_gone_each_with_its_record(crossing: C
     assert await crossing.mark(eve) is None
 
 
+async def test_what_a_row_tells_of_its_person_is_emptied_when_it_is_nobodys(
+    crossing: Crossing, context: Context
+) -> None:
+    ada, eve = cuid(), cuid()
+    told = {"note": "by the back door", "bill_to": "1 Main St"}
+    hers, others = await crossing.basket(user_id=ada, **told), await crossing.basket(user_id=eve, **told)
+
+    await follow(crossing, context, ended("User", ada))
+
+    rows = await crossing.orders.pool.fetch("select id, user_id, note, bill_to from baskets")
+    assert {row["id"]: tuple(row)[1:] for row in rows} == {
+        hers: (None, None, told["bill_to"]),
+        others: (eve, *told.values()),
+    }
+    [record] = await records(crossing.orders, "basket.updated")
+    assert record["before"] == {"user_id": ada, "note": "[redacted]"}
+
+
 async def test_the_same_end_again_changes_nothing(crossing: Crossing, context: Context) -> None:
     ada = cuid()
     await crossing.basket(user_id=ada)

@@ -9,9 +9,11 @@ from lumi.identity.v1 import operations_pb2 as _  # noqa: F401  # the methods' d
 
 from libs.common.tests.events.world import World, eventually
 from lumi_common.context import Context
+from lumi_common.db.personal import People
 from lumi_common.db.referrer import Referrer
 from lumi_common.db.tables import common_tables, schema
 from lumi_common.events.consumer import Consumer
+from lumi_common.personal import PersonalData
 from lumi_common.principal import Principal
 from lumi_common.rpc.convert import time_to_proto
 from lumi_common.rpc.operations import OperationsService
@@ -25,7 +27,8 @@ class Staff:
     def __init__(self, here: World, *consumers: Consumer) -> None:
         nothing = schema(here.name)
         referrer = Referrer(nothing, common_tables(nothing), ())
-        self.service = OperationsService(here.database, consumers, referrer, _nobody)
+        personal = PersonalData(here.database, People(nothing, {}), here.broker)
+        self.service = OperationsService(here.database, consumers, referrer, _nobody, personal)
 
     async def letters(self, consumer: str = "") -> list[pb.DeadLetter]:
         """The first page."""

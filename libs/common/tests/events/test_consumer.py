@@ -2,10 +2,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from uuid import uuid4
 
 import nats
 import pytest
+from lumi.common.v1 import event_pb2
 
+from libs.common.tests.events.staff import Staff
 from libs.common.tests.events.world import BATCH, World, eventually, note, note_one, running, world
 from lumi_common.db.database import Executor
 from lumi_common.errors import FailedPrecondition, Unavailable
@@ -196,6 +199,26 @@ async def test_what_is_no_event_becomes_a_dead_letter(here: World) -> None:
         await eventually(settled(here, 1))
     await client.close()
     assert await here.ask("select event_id || ' ' || subject from dead_letters") == f"x lumi.{here.name}.thing.changed"
+
+
+@pytest.mark.parametrize(("source", "type"), [("another", "thing.changed"), ("", "thing.deleted")])
+async def test_an_event_on_a_subject_that_is_not_its_own_has_no_effect(here: World, source: str, type: str) -> None:
+    """Nobody speaks for another service, or of what they may not, from a subject that is theirs."""
+    forged = event_pb2.Event(
+        id=str(uuid4()), source=source or here.name, type=type, aggregate="Thing", aggregate_id="a", version=7
+    )
+    consumer = here.consumer()
+    staff = Staff(here, consumer)
+    client = await nats.connect(here.nats_url)
+    async with running(here.relay().run(), consumer.run()):
+        await client.jetstream().publish(f"lumi.{here.name}.thing.changed", forged.SerializeToString())
+        await here.tell("a")
+        await eventually(settled(here, 1))
+        [letter] = await staff.wait_for(1)
+        with pytest.raises(FailedPrecondition):
+            await staff.redrive(letter.id)
+    await client.close()
+    assert await here.effects() == [("a", 1)]
 
 
 async def test_a_remote_effect_is_repeated_until_it_is_recorded_and_not_after(here: World) -> None:

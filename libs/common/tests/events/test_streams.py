@@ -67,6 +67,7 @@ async def test_a_service_may_do_its_work_with_its_own_rights(postgres: PostgresS
         ("orders", "lumi.payments.payment.captured"),
         ("orders", "$JS.API.CONSUMER.MSG.NEXT.LUMI_PAYMENTS.identity-audit"),
         ("orders", "$JS.API.STREAM.DELETE.LUMI_ORDERS"),
+        ("orders", "$JS.API.STREAM.PURGE.LUMI_PAYMENTS"),
         ("catalogue", "$JS.API.CONSUMER.RESET.LUMI_ORDERS.identity-audit"),
         ("catalogue", "$JS.ACK.LUMI_ORDERS.identity-audit.1.1.1.1.1"),
     ],
@@ -101,8 +102,15 @@ async def test_a_service_hears_no_inbox_but_its_own(nats_server: NatsServer) -> 
 def test_permissions_name_only_what_the_service_owns() -> None:
     said = permissions("marketing")
     assert said["subscribe"] == {"allow": ["_INBOX_marketing.>"]}
-    events, *consumers = said["publish"]["allow"]
+    events, *more = said["publish"]["allow"]
     assert events == "lumi.marketing.>"
+    own = {subject for subject in more if "LUMI_MARKETING" in subject}
+    assert own == {
+        "$JS.API.STREAM.INFO.LUMI_MARKETING",
+        "$JS.API.STREAM.PURGE.LUMI_MARKETING",
+        "$JS.API.CONSUMER.INFO.LUMI_MARKETING.identity-audit",
+    }
+    consumers = [subject for subject in more if subject not in own]
     assert consumers and all(".marketing-references" in subject for subject in consumers)
     with pytest.raises(KeyError):
         durable("marketing-nothing")

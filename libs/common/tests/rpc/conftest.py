@@ -7,7 +7,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from libs.common.tests.rpc.echo import EchoService, SayRequest, stubs
+from libs.common.tests.rpc.echo import EchoService, SayRequest, id_of, stubs
 from lumi_common.principal import Principal
 from lumi_common.rpc.auth import Jwks, TokenSigner, TokenVerifier, public_jwk
 from lumi_common.rpc.server import RpcServer
@@ -24,7 +24,7 @@ def signer() -> TokenSigner:
 @pytest.fixture
 def bearer(signer: TokenSigner) -> Callable[..., tuple[tuple[str, str], ...]]:
     def make(kind: str = "user", *permissions: str) -> tuple[tuple[str, str], ...]:
-        principal = Principal(kind, f"c{kind}", "csession", frozenset(permissions))  # type: ignore[arg-type]
+        principal = Principal(kind, id_of(kind), id_of("session"), frozenset(permissions))  # type: ignore[arg-type]
         return (("authorization", f"Bearer {signer.sign(principal)[0]}"),)
 
     return make

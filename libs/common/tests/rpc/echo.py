@@ -79,3 +79,8 @@ def told(context: Context) -> dict[str, Any]:
         "owner_only": context.owner_only,
         "seconds": context.remaining(),
     }
+
+
+def id_of(name: str) -> str:
+    """A cuid that can be told from others."""
+    return f"c{name:0<24}"

@@ -8,6 +8,7 @@ from sqlalchemy import MetaData
 
 from libs.common.tests.rpc.echo import EchoService, stubs
 from lumi_common.rpc.auth import Jwks
+from lumi_common.rpc.revocations import Told
 from lumi_common.service import Runtime, run
 from lumi_common.settings import Settings
 
@@ -44,7 +45,10 @@ async def compose(runtime: Runtime[Settings]) -> None:
         print("tick", file=sys.stderr)
         raise RuntimeError("tock")
 
-    runtime.use_keys(keys)
+    async def revoked(cursor: str) -> Told:
+        return Told([], cursor, more=False)
+
+    runtime.use_keys(keys, revoked)
     runtime.serve(stubs.add_EchoServiceServicer_to_server, EchoService())
     runtime.background("stumbling", stumbling)
     runtime.background("steady", steady)
@@ -56,6 +60,11 @@ async def greet(runtime: Runtime[Settings]) -> None:
     print(await runtime.db.pool.fetchval("select 'hello from ' || current_user"))
 
 
+async def greet_as(runtime: Runtime[Settings], name: str) -> None:
+    print(f"hello from {name}")
+
+
 if __name__ == "__main__":
     schema = MetaData(schema="orders")
-    run("orders", Settings, compose, metadata=schema, migrations=Path("migrations"), commands={"greet": greet})
+    commands = {"greet": greet, "greet-as NAME": greet_as}
+    run("orders", Settings, compose, metadata=schema, migrations=Path("migrations"), commands=commands)

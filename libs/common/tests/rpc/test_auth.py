@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lumi.identity.v1 import auth_pb2, auth_pb2_grpc
 
+from libs.common.tests.rpc.echo import id_of
 from libs.common.tests.rpc.refusals import refused
 from lumi_common.errors import Unauthenticated, Unavailable
 from lumi_common.principal import Principal
@@ -11,7 +12,9 @@ from lumi_common.rpc.auth import TokenSigner, TokenVerifier, public_jwk
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.jwks import keys_of
 
-USER = Principal("user", "cuser", "csession", frozenset({"orders.read", "orders.cancel"}), stepped_up_until=1_100)
+USER = Principal(
+    "user", id_of("user"), id_of("session"), frozenset({"orders.read", "orders.cancel"}), stepped_up_until=1_100
+)
 
 
 class World:
@@ -40,8 +43,8 @@ class World:
         claims = {
             "iss": "lumi",
             "aud": "lumi",
-            "sub": "cuser",
-            "sid": "csession",
+            "sub": USER.id,
+            "sid": USER.session_id,
             "kind": "user",
             "jti": "c1",
             "iat": int(self.now),
@@ -98,7 +101,7 @@ async def test_another_kind_of_token_or_algorithm_is_refused(world):
 
     assert await refusal(world, world.forged({"typ": "JWT"})) == "TOKEN_INVALID"
     assert await refusal(world, world.forged(key=public.ljust(64, "A"), algorithm="HS256")) == "TOKEN_INVALID"
-    assert await refusal(world, jwt.encode({"sub": "cuser"}, None, algorithm="none")) == "TOKEN_INVALID"
+    assert await refusal(world, jwt.encode({"sub": USER.id}, None, algorithm="none")) == "TOKEN_INVALID"
     assert await refusal(world, "garbage") == "TOKEN_INVALID"
     assert await refusal(world, "x" * 10_000) == "TOKEN_INVALID"
 

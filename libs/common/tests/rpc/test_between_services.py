@@ -21,13 +21,15 @@ from lumi_local import certificates
 def tls(tmp_path_factory):
     """The certificate files of a service by its name."""
     folder: Path = tmp_path_factory.mktemp("tls")
-    certificates.ensure(folder)
+    authority = certificates.Authority()
+    authority.certify(folder, ("echo", "orders", "payments"))
+    certificates.trust(folder, authority.pem)
     return lambda service: TlsFiles(folder / "ca.pem", folder / f"{service}.pem", folder / f"{service}.key")
 
 
 @pytest.fixture
 async def server(start_server, tls):
-    files = tls("catalogue")
+    files = tls("echo")
     return await start_server(tls_ca=files.ca, tls_cert=files.cert, tls_key=files.key)
 
 

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from lumi.common.v1 import errors_pb2
 
 from libs.common.tests.rpc.echo import EchoService, SayRequest, stubs
 from libs.common.tests.rpc.refusals import refused
-from lumi_common.errors import FailedPrecondition, FieldViolation, LumiError, Reason
-from lumi_common.rpc.status import refuse
+from lumi_common.errors import FailedPrecondition, FieldViolation, LumiError, Reason, ResourceExhausted
+from lumi_common.rpc.status import refuse, to_status
 
 
 def test_the_common_reasons_are_those_of_the_contract():
@@ -122,5 +123,41 @@ async def test_refusing_whoever_hung_up_is_quiet():
         await refuse(Gone(), FailedPrecondition("ECHO_FORBIDDEN"), "echo.lumi")
 
 
+@pytest.mark.parametrize(("facts", "seconds"), [({"seconds": 30}, [30]), ({}, [])])
+def test_how_long_to_wait_is_told_as_the_standard_has_it(facts: dict[str, int], seconds: list[int]):
+    status = to_status(ResourceExhausted(Reason.OVERLOADED, **facts), "echo.lumi")
+
+    retry = error_details_pb2.RetryInfo()
+    assert [retry.retry_delay.seconds for detail in status.details if detail.Unpack(retry)] == seconds
+
+
 def test_nothing_of_a_refusal_is_lost_on_the_way_to_json():
     assert json.dumps(Reason.NOT_FOUND) == '"NOT_FOUND"'
+
+
+DEEP = b""
+while len(DEEP) < 20_000:  # a field of field 15 of field 15 …, which no message has and a parser goes into all the same
+    DEEP = b"\x7b" + DEEP + b"\x7c"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [DEEP, b"\x0a\xff", b"\x0a\x02\xff\xfe", b"\xff" * 30, b"\x07"],
+    ids=["nested too deeply", "cut off", "no UTF-8", "no tag", "no such wire type"],
+)
+@pytest.mark.parametrize("method", ["Say", "Count"])
+async def test_what_is_no_message_is_refused_as_any_bad_request_and_after_who_calls(
+    start_server, bearer, caplog, method: str, message: bytes
+):
+    server = await start_server()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.public_port}") as channel:
+        if method == "Count":
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await channel.unary_stream("/lumi.echo.v1.EchoService/Count")(message).read()
+            assert refusal.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            call = channel.unary_stream("/lumi.echo.v1.EchoService/Count")(message, metadata=bearer()).read()
+        else:
+            call = channel.unary_unary("/lumi.echo.v1.EchoService/Say")(message)
+        async with refused("INVALID_ARGUMENT", "INVALID_REQUEST"):
+            await call
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

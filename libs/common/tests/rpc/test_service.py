@@ -129,10 +129,19 @@ async def test_a_command_of_the_services_own_runs_and_ends(environment):
     assert (code, out) == (0, "hello from lumi_orders\n")
 
 
+async def test_a_command_takes_the_arguments_that_its_name_says(environment):
+    async with process(environment, "greet-as", "Ada") as command:
+        code, out, _ = await finished(command)
+
+    assert (code, out) == (0, "hello from Ada\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "changed", "complaint"),
     [
-        (["dance"], {}, "usage: python -m lumi_orders [serve | migrate | greet]"),
+        (["dance"], {}, "usage: python -m lumi_orders [serve | migrate | greet | greet-as NAME]"),
+        (["greet-as"], {}, "usage: python -m lumi_orders"),
+        (["greet", "Ada"], {}, "usage: python -m lumi_orders"),
         ([], {"LUMI_ENV": "production"}, "refused unless LUMI_ENV=local"),
         ([], {"LUMI_NATS_URL": ""}, "LUMI_NATS_URL is needed to serve"),
         (["migrate"], {}, "LUMI_OWNER_DSN is needed to migrate"),

@@ -71,6 +71,48 @@ def test_secrets_show_neither_in_the_settings_nor_in_a_refusal(environment, caps
     assert capsys.readouterr().err.startswith("LUMI_POOL_MAX: ")
 
 
+def test_what_the_environment_does_not_say_is_in_the_folder_of_secrets(environment, monkeypatch, tmp_path):
+    environment(LUMI_SECRETS_DIR=str(tmp_path))
+    monkeypatch.delenv("LUMI_POSTGRES_DSN")
+    (tmp_path / "LUMI_POSTGRES_DSN").write_text("postgresql://told\n")
+    (tmp_path / "LUMI_NATS_URL").write_text("nats://old\n")
+    settings = Settings()
+    nats = settings.secret("nats_url")
+
+    assert settings.postgres_dsn.get_secret_value() == "postgresql://told"
+    assert settings.secret("postgres_dsn")() == ["postgresql://told"]
+    (tmp_path / "LUMI_NATS_URL").write_text("nats://new\nnats://old\n")
+    assert nats() == ["nats://new", "nats://old"]
+    (tmp_path / "LUMI_NATS_URL").write_text("")
+    with pytest.raises(OSError, match="LUMI_NATS_URL is empty"):
+        nats()
+
+
+def test_a_file_of_a_secret_may_be_named_in_small_letters(environment, monkeypatch, tmp_path):
+    environment(LUMI_SECRETS_DIR=str(tmp_path))
+    monkeypatch.delenv("LUMI_POSTGRES_DSN")
+    (tmp_path / "lumi_postgres_dsn").write_text("postgresql://told")
+
+    assert Settings().secret("postgres_dsn")() == ["postgresql://told"]
+    assert Settings().secret("nats_url") == ""
+
+
+def test_what_the_environment_says_is_not_looked_for_in_a_file(environment, tmp_path):
+    environment(LUMI_SECRETS_DIR=str(tmp_path))
+    (tmp_path / "LUMI_POSTGRES_DSN").write_text("postgresql://told")
+
+    assert Settings().postgres_dsn.get_secret_value() == DSN
+    assert Settings().secret("postgres_dsn") == DSN
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(environment, capsys, tmp_path):
+    environment(LUMI_SECRETS_DIR=str(tmp_path / "none"))
+
+    with pytest.raises(SystemExit), pytest.warns(UserWarning, match="does not exist"):
+        Settings.load()
+    assert "LUMI_SECRETS_DIR: " in capsys.readouterr().err
+
+
 def test_peers_are_read_from_json(environment):
     environment(LUMI_PEERS='{"identity": "127.0.0.1:7301"}')
 

@@ -1,7 +1,8 @@
 """A service's Postgres: reads and guarded changes in autocommit, transactions and commands where a rule needs them."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,11 +14,13 @@ from google.protobuf.message import Message
 
 from lumi_common import crash
 from lumi_common.context import Context
+from lumi_common.db.connection import REFUSED, connect
 from lumi_common.db.pool import Pool
 from lumi_common.db.request import Command, Once
 from lumi_common.db.statement import Statement
 from lumi_common.errors import Aborted, FailedPrecondition, LumiError, Reason, Unavailable
 from lumi_common.logs import current_call
+from lumi_common.secret import Secret
 from lumi_common.tracing import statement_span
 
 Refusals = Mapping[str, Callable[[], LumiError]]
@@ -32,6 +35,7 @@ _AWAY = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
+    REFUSED,  # its password is being replaced
 )
 
 
@@ -61,24 +65,27 @@ class Database:
     """The pool, and the ways to use it.
 
     `refusals` says which refusal a violated constraint means, by the constraint's name. `on_outbox_write` is
-    called after each commit that wrote an outbox row, so that the relay need not wait for its next look.
+    called after each commit that wrote an outbox row, so that the relay need not wait for its next look, and
+    `on_revocation` with the rows of statements that revoke, once they are committed.
     """
 
     def __init__(
         self,
-        dsn: str,
+        dsn: Secret,
         *,
         schema: str,
         min_size: int = 2,
         max_size: int = 12,
+        max_age: float = math.inf,
         refusals: Refusals | None = None,
     ) -> None:
         self.schema = schema
         self.dsn = dsn
         self.on_outbox_write: Callable[[], None] = _nothing
+        self.on_revocation: Callable[[Sequence[Row]], None] = _ignore
         self._refusals = dict(refusals or {})
         self._min_size = min(min_size, max_size)
-        self.pool = Pool(self._connect, max_size=max_size)
+        self.pool = Pool(self._connect, max_size=max_size, max_age=max_age)
 
     async def open(self) -> None:
         """Connect; raises Unavailable when Postgres cannot be reached."""
@@ -92,7 +99,7 @@ class Database:
         await self.pool.close()
 
     async def _connect(self) -> Any:
-        connection = await asyncpg.connect(
+        connection = await connect(
             self.dsn,
             timeout=_CONNECT_SECONDS,
             server_settings={
@@ -134,6 +141,8 @@ class Database:
             self.pool.give(connection)
             if crash.armed and (step := statement.step_of(values)):
                 crash.point(_doer(), "after_commit", step)
+            if statement.revokes:
+                self.on_revocation(rows)
             return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
@@ -187,6 +196,8 @@ class Database:
             crash.point(context.method, "after_commit", step)
         if transaction.wrote_outbox:
             self.on_outbox_write()
+        if transaction.revoked:
+            self.on_revocation(transaction.revoked)
 
     def command(self, request: Message, context: Context) -> Command:
         """The one transaction of a mutating call, which knows request ids: see `Command`."""
@@ -244,11 +255,12 @@ class Autocommit:
 class Transaction:
     """Statements on one connection between BEGIN and COMMIT."""
 
-    __slots__ = ("_connection", "_database", "context", "wrote_outbox")
+    __slots__ = ("_connection", "_database", "context", "revoked", "wrote_outbox")
 
     def __init__(self, database: Database, connection: Any, context: Context) -> None:
         self._database, self._connection, self.context = database, connection, context
         self.wrote_outbox = False
+        self.revoked: list[Row] = []
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
         if statement.writes_outbox:
@@ -259,6 +271,8 @@ class Transaction:
                 rows: list[Row] = await self._connection.fetch(statement.sql, *arguments)
             except (asyncpg.PostgresError, *_AWAY) as error:
                 self._database.refuse(error)
+            if statement.revokes:
+                self.revoked += rows
             return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
@@ -293,6 +307,10 @@ def _doer() -> str:
 
 
 def _nothing() -> None:
+    """Nobody listens yet."""
+
+
+def _ignore(_: Sequence[Row]) -> None:
     """Nobody listens yet."""
 
 

@@ -84,6 +84,16 @@ class Listing:
         return self._statements[shape]
 
 
+def sealed(after: str, **filters: Any) -> str:
+    """The token of a page that begins after what this says, for lists that are no `Listing`."""
+    return _seal(after, _mark(filters))
+
+
+def opened(token: str, **filters: Any) -> str:
+    """What a token was sealed with; raises InvalidArgument for one that is not ours, or of other filters."""
+    return _open(token, _mark(filters))
+
+
 def _mark(filters: Mapping[str, Any]) -> str:
     """A short sign of the filters, so that a token cannot be carried to another question."""
     return hashlib.sha256(json.dumps(filters, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -98,7 +108,7 @@ def _open(token: str, mark: str) -> str:
         text = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
     except ValueError:
         text = ""
-    if not text.startswith(mark):
+    if not text.startswith(mark) or "\0" in text:  # PostgreSQL has no such character
         raise InvalidArgument(
             Reason.PAGE_TOKEN_INVALID, "take page_token from the answer before, with the same filters",
             field="page_token",

@@ -5,21 +5,29 @@ on a short read. Ours are clean when they come back (every transaction ends), so
 """
 
 import asyncio
+import math
+import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
+
+_CLOSE_SECONDS = 5.0
 
 
 class Pool:
     """At most `max_size` connections made by `connect`; the one used last is handed out first.
 
     Whoever finds none free waits, first come, first served. A connection that its server closed is replaced when it
-    is next asked for; one whose user was cancelled in the middle of something is thrown away.
+    is next asked for; one whose user was cancelled in the middle of something is thrown away; one that is older than
+    about `max_age` seconds is closed once nobody uses it, so that no password is gone on with for ever.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Any]], *, max_size: int) -> None:
-        self._connect, self._max = connect, max_size
+    def __init__(self, connect: Callable[[], Awaitable[Any]], *, max_size: int, max_age: float = math.inf) -> None:
+        self._connect, self._max, self._max_age = connect, max_size, max_age
+        self._ends: dict[Any, float] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._free: list[Any] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -57,7 +65,7 @@ class Pool:
                 connection = self._free.pop()
                 if not connection.is_closed():
                     return connection
-                self._open -= 1
+                self._forget(connection)
             if self._open < self._max:
                 return await self._made()
             connection = await self._handed_over()
@@ -67,7 +75,10 @@ class Pool:
     def give(self, connection: Any) -> None:
         """Take a connection back, or hand it to whoever waits longest."""
         if connection.is_closed():
-            self._lose()
+            self._lose(connection)
+            return
+        if self._ends[connection] < monotonic():
+            self._retire(connection)
             return
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -75,11 +86,13 @@ class Pool:
                 waiter.set_result(connection)
                 return
         self._free.append(connection)
+        if self._ends[self._free[0]] < monotonic():  # the one that is used least
+            self._retire(self._free.pop(0))
 
     def discard(self, connection: Any) -> None:
         """Throw a connection away whose state nobody knows."""
         connection.terminate()
-        self._lose()
+        self._lose(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -123,16 +136,20 @@ class Pool:
     async def close(self) -> None:
         """Close what is free; what is in use is closed when its task ends."""
         free, self._free = self._free, []
-        self._open -= len(free)
-        await asyncio.gather(*(connection.close() for connection in free), return_exceptions=True)
+        for connection in free:
+            self._forget(connection)
+        await asyncio.gather(*(connection.close() for connection in free), *self._closing, return_exceptions=True)
 
     async def _made(self) -> Any:
         self._open += 1
         try:
-            return await self._connect()
+            connection = await self._connect()
         except BaseException:
             self._lose()
             raise
+        # Not all of them at once, when they were made together.
+        self._ends[connection] = monotonic() + self._max_age * random.uniform(0.8, 1.0)
+        return connection
 
     async def _handed_over(self) -> Any:
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -150,11 +167,28 @@ class Pool:
         else:
             self.give(connection)
 
-    def _lose(self) -> None:
-        """One connection less: whoever waits longest may open another."""
+    def _retire(self, connection: Any) -> None:
+        task = asyncio.create_task(_close(connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._lose(connection)
+
+    def _forget(self, connection: Any) -> None:
         self._open -= 1
+        self._ends.pop(connection, None)
+
+    def _lose(self, connection: Any = None) -> None:
+        """One connection less: whoever waits longest may open another."""
+        self._forget(connection)
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 return
+
+
+async def _close(connection: Any) -> None:
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except Exception:
+        connection.terminate()

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from lumi_common.db.database import Executor
+from lumi_common.db.personal import PERSON, blanked
 from lumi_common.db.record import Aggregate, recorded
 from lumi_common.db.references import Reference, references, table_of
 from lumi_common.db.removal import ROWS_AT_ONCE, in_parts, losing, removals
@@ -252,5 +253,14 @@ def _nulling(
 ) -> Iterator[Statement]:
     for aggregate, columns in _by_table(declared, "SET NULL", among):
         without = update(aggregate.table).where(_some(aggregate.table, columns))
-        left = {column.name: case((_named(column, of), null()), else_=column) for column, of in columns}
+        left: dict[str, ColumnElement[Any]] = {
+            column.name: case((_named(column, of), null()), else_=column) for column, of in columns
+        }
+        left |= _emptied(aggregate.table, columns)
         yield recorded(common, losing(aggregate, without.values(left)), batch=True)
+
+
+def _emptied(table: Table, columns: Sequence[tuple[Column[Any], Reference]]) -> dict[str, ColumnElement[Any]]:
+    """What tells of a person whom the row no longer names."""
+    person = [_named(column, of) for column, of in columns if of.target == PERSON]
+    return {name: case((or_(*person), null()), else_=table.c[name]) for name in blanked(table)} if person else {}

@@ -27,20 +27,23 @@ _BESIDES = frozenset({"outbox_events", "request_ids"})
 class Statement:
     """SQL text with the order of its parameters; build it at import, never per call.
 
-    `writes_outbox` says that the statement writes an outbox row, and so takes the parameter `headers`.
+    `writes_outbox` says that the statement writes an outbox row, and so takes the parameter `headers`; `revokes` that
+    each of its rows names whose tokens count only from a time on, as `id` and `not_before`.
     Constants inside the expression keep their values; every other parameter must be given by name. `step` is what a
     change is called among crash points, such as `order.placed`; without one it is the parameter `action`, if any.
     """
 
-    __slots__ = ("_constants", "_order", "_step", "_summary", "sql", "writes_outbox")
+    __slots__ = ("_constants", "_order", "_step", "_summary", "revokes", "sql", "writes_outbox")
 
-    def __init__(self, expression: ClauseElement, *, writes_outbox: bool = False, step: str = "") -> None:
+    def __init__(
+        self, expression: ClauseElement, *, writes_outbox: bool = False, revokes: bool = False, step: str = ""
+    ) -> None:
         compiled = expression.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         self._order = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
         required = {name for name, bind in compiled.binds.items() if bind.required}  # type: ignore[attr-defined]
         self._constants = {name: value for name, value in compiled.params.items() if name not in required}
-        self.writes_outbox = writes_outbox
+        self.writes_outbox, self.revokes = writes_outbox, revokes
         self._step = step
         self._summary = ""
 

@@ -13,6 +13,7 @@ from nats.aio.subscription import Subscription
 
 from lumi_common.events.streams import inbox_prefix
 from lumi_common.logs import described
+from lumi_common.secret import Secret, values
 from lumi_common.tasks import end
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Broker:
     again is known to the outbox alone.
     """
 
-    def __init__(self, url: str, service: str) -> None:
+    def __init__(self, url: Secret, service: str) -> None:
         self.service = service
         self._url = url
         self._session: Session | None = None
@@ -123,9 +124,8 @@ class Broker:
     async def _keep(self) -> None:
         told = False
         while True:
-            session = Session(Client())
             try:
-                await self._connect(session)
+                session = await self._connected()
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 if not told:  # once per outage
                     log.warning("NATS cannot be reached, trying on: %s", described(error))
@@ -147,15 +147,25 @@ class Broker:
                     await session.client.close()
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _connect(self, session: Session) -> None:
+    async def _connected(self) -> Session:
+        *others, last = values(self._url)
+        for each in others:
+            with suppress(nats.errors.Error):
+                return await self._connect(each)
+        return await self._connect(last)
+
+    async def _connect(self, url: str) -> Session:
+        session = Session(Client())
+
         async def closed() -> None:
             session.end()
 
         async def noted(error: Exception) -> None:
-            log.warning("NATS: %s", described(error))
+            if session.client.is_connected:  # before that it is raised too
+                log.warning("NATS: %s", described(error))
 
         await session.client.connect(
-            self._url,
+            url,
             name=f"lumi-{self.service}",
             inbox_prefix=inbox_prefix(self.service),
             allow_reconnect=False,
@@ -166,6 +176,7 @@ class Broker:
             closed_cb=closed,
             error_cb=noted,
         )
+        return session
 
     @staticmethod
     async def _flush(client: Client) -> None:

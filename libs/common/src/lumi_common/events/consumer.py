@@ -138,7 +138,7 @@ class Consumer:
     async def _read(self, puller: Puller, delivery: Delivery) -> Work | None:
         """The event, or None for one that is not for us and one that is none."""
         try:
-            event = Event.parse(delivery.payload, delivery.traceparent)
+            event = Event.parse(delivery.payload, delivery.traceparent, subject=delivery.subject)
         except ValueError as error:
             log.error("%s got what is no event on %s", self.name, delivery.subject)
             delivery.attempts = 1

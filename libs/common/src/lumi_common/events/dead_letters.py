@@ -104,7 +104,7 @@ class DeadLetter:
     def event(self) -> Event | None:
         """What the payload says; None where it is no event."""
         try:
-            return Event.parse(self.payload)
+            return Event.parse(self.payload, subject=self.subject)
         except ValueError:
             return None
 

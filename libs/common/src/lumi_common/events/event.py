@@ -81,14 +81,19 @@ class Event:
         self._message = message
 
     @classmethod
-    def parse(cls, payload: bytes, traceparent: str = "") -> "Event":
-        """Read a message's payload; ValueError when it is not an event."""
+    def parse(cls, payload: bytes, traceparent: str = "", *, subject: str = "") -> "Event":
+        """Read a message's payload; ValueError when it is not an event, or one of another subject than it came on.
+
+        Who may publish on a subject is NATS' to say: what an event says of itself has to be the same.
+        """
         try:
             message = event_pb2.Event.FromString(payload)
         except Exception as error:  # protobuf's DecodeError is no common base of its implementations
             raise ValueError("the payload is no event") from error
         if not (message.id and message.aggregate and message.aggregate_id):
             raise ValueError("the payload is an event without an id or an aggregate")
+        if subject and subject != f"lumi.{message.source}.{message.type}":
+            raise ValueError("the payload is an event of another subject")
         return cls(message, traceparent)
 
     @property

@@ -8,6 +8,9 @@ from typing import Any, NoReturn
 
 import asyncpg
 
+from lumi_common.db.connection import REFUSED, connect
+from lumi_common.secret import Secret
+
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 1.0
@@ -22,6 +25,7 @@ AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InternalClientError,
+    REFUSED,
 )
 
 
@@ -51,13 +55,13 @@ class Leadership:
 
 
 @asynccontextmanager
-async def leadership(dsn: str, schema: str, job: str) -> AsyncIterator[Leadership]:
+async def leadership(dsn: Secret, schema: str, job: str) -> AsyncIterator[Leadership]:
     """Wait until nobody else leads this schema's job, then lead it for the length of the block.
 
     Raises one of AWAY when Postgres cannot be reached. Standing by asks once a second instead of waiting in
     `pg_advisory_lock`, whose statement would hold back vacuum for as long as it waits.
     """
-    connection = await asyncpg.connect(
+    connection = await connect(
         dsn,
         timeout=5,
         command_timeout=30,

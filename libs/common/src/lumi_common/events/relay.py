@@ -12,6 +12,7 @@ from lumi_common.events.outbox import ADVANCE, RELAY, Message, message
 from lumi_common.events.publisher import Outcome, Publisher
 from lumi_common.events.retention import Pruner
 from lumi_common.logs import described
+from lumi_common.secret import Secret
 from lumi_common.tracing import TRACEPARENT
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Relay:
 
     def __init__(
         self,
-        dsn: str,
+        dsn: Secret,
         broker: Broker,
         *,
         batch: int = 256,

@@ -59,6 +59,7 @@ DURABLES = (
     Durable("identity-audit", CONTEXTS),
     Durable("catalogue-reservations", ("orders",), ("order",)),
     Durable("orders-payments", ("payments",), ("payment",)),
+    Durable("payments-retention", ("orders",), ("order",), ("forgotten",)),
     # Who refers to rows of others hears of their end.
     *(
         Durable(f"{context}-references", heard(context), verbs=("deleted", "purged"))
@@ -94,10 +95,13 @@ def durable(name: str) -> Durable:
 def permissions(service: str, durables: Iterable[Durable] = DURABLES) -> dict[str, dict[str, list[str]]]:
     """The allow-lists of a service's NATS user, in the form of the server's configuration.
 
-    It may publish its own subjects, pull, reset and acknowledge its own consumers, and hear its own inbox.
+    It may publish its own subjects, let go of what its own stream holds once all have heard it, pull, reset and
+    acknowledge its own consumers, and hear its own inbox.
     """
-    publish = [subjects(service)]
+    publish = [subjects(service), *(f"$JS.API.STREAM.{verb}.{stream(service)}" for verb in ("INFO", "PURGE"))]
     for group in durables:
+        if service in group.contexts and group.service != service:
+            publish.append(f"$JS.API.CONSUMER.INFO.{stream(service)}.{group.name}")
         if group.service != service:
             continue
         for context in group.contexts:

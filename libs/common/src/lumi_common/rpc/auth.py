@@ -15,19 +15,18 @@ from jwt.algorithms import OKPAlgorithm
 from lumi_common.cuid import cuid
 from lumi_common.errors import LumiError, Reason, Unauthenticated, Unavailable
 from lumi_common.principal import Principal
-
-ALGORITHM = "EdDSA"
-TYPE = "at+jwt"  # RFC 9068: no other kind of JWT passes for an access token
+from lumi_common.rpc.claims import ALGORITHM, TYPE, Claims, MalformedToken, key_named_by, read_claims
+from lumi_common.rpc.revocations import Revocations
 
 Jwks = dict[str, Any]
 KeySource = Callable[[], Awaitable[Jwks]]
 
-_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
-_KEYS_SECONDS = 60.0
+KEYS_SECONDS = 30.0
 _REFETCH_SECONDS = 5.0
 _CLOCK_SKEW_SECONDS = 60
 _MAX_TOKEN_LENGTH = 8192
 
+_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 _log = getLogger(__name__)
 
 
@@ -49,7 +48,8 @@ class TokenSigner:
 
     def sign(self, principal: Principal, *, now: float | None = None) -> tuple[str, int]:
         """The token for a user or guest with its session, and its expiry in Unix seconds."""
-        issued = int(time.time() if now is None else now)
+        issued_ms = int((time.time() if now is None else now) * 1000)
+        issued = issued_ms // 1000
         expires = issued + self.ttl
         claims: dict[str, Any] = {
             "iss": self.issuer,
@@ -59,6 +59,7 @@ class TokenSigner:
             "kind": principal.kind,
             "permissions": sorted(principal.permissions),
             "iat": issued,
+            "iat_ms": issued_ms,
             "exp": expires,
             "jti": cuid(),
         }
@@ -71,35 +72,45 @@ class TokenSigner:
 class TokenVerifier:
     """Tells the principal of a token; what it has verified it remembers until the token expires.
 
-    Keys are fetched at most once a minute, and at once (though no more often than every five seconds) when a
-    token names one that is not known. While the source is away the last keys stay good.
+    Keys are fetched every half minute, and at once (though no more often than every five seconds) when a token names
+    one that is not known. While the source is away the last keys stay good. A token that was issued before its user's
+    or session's `not_before` is refused, remembered or not; without `revocations` none is.
     """
 
     def __init__(
         self,
         keys: KeySource,
         *,
+        revocations: Revocations | None = None,
         issuer: str = "lumi",
         audience: str = "lumi",
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._issuer, self._audience, self._clock = keys, issuer, audience, clock
+        self._revocations = revocations
+        self._not_before = {} if revocations is None else revocations.not_before
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching = Lock()
-        self._verified: dict[str, tuple[Principal, int]] = {}
+        self._verified: dict[str, tuple[Principal, int, int]] = {}
         self._cache_size = cache_size
 
     def remembered(self, token: str) -> Principal | None:
-        """The principal of a token verified before and not expired since, without any waiting."""
+        """The principal of a token verified before and neither expired nor revoked since, without any waiting."""
         found = self._verified.get(token)
-        return found[0] if found is not None and found[1] > self._clock() else None
+        if found is None:
+            return None
+        principal, expires, issued_ms = found
+        if expires <= self._clock() or self._is_outdated(principal, issued_ms):
+            return None
+        return principal
 
     async def verify(self, token: str) -> Principal:
         """The principal of a token.
 
-        Raises Unauthenticated with TOKEN_EXPIRED or TOKEN_INVALID, Unavailable when no key was ever to be had.
+        Raises Unauthenticated with TOKEN_EXPIRED or TOKEN_INVALID, Unavailable when no key was ever to be had, or what
+        was revoked.
         """
         principal = self.remembered(token)
         if principal is not None:
@@ -107,42 +118,40 @@ class TokenVerifier:
         if len(token) > _MAX_TOKEN_LENGTH:
             raise Unauthenticated(Reason.TOKEN_INVALID, "the token is too long")
         try:
-            header = jwt.get_unverified_header(token)
-            if header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
-                raise jwt.InvalidTokenError("not an access token of ours")
-            claims = self._decode(token, await self._key(str(header.get("kid", ""))))
-            principal = _principal(claims)
-        except jwt.ExpiredSignatureError:
-            raise Unauthenticated(Reason.TOKEN_EXPIRED, "the access token has expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
+            key = await self._key(key_named_by(token))
+            signed = _JWS.decode_complete(token, key, algorithms=[ALGORITHM])
+            claims = read_claims(signed["payload"], issuer=self._issuer, audience=self._audience)
+        except (jwt.PyJWTError, MalformedToken):
             raise Unauthenticated(Reason.TOKEN_INVALID, "the access token is not valid") from None
-        self._remember(token, principal, int(claims["exp"]))
-        return principal
-
-    def _decode(self, token: str, key: Ed25519PublicKey) -> dict[str, Any]:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            key,
-            algorithms=[ALGORITHM],
-            audience=self._audience,
-            issuer=self._issuer,
-            # Times are compared with our own clock below: the library allows no skew for `iat` alone.
-            options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False},
-        )
         now = self._clock()
-        if int(claims["exp"]) <= now:
-            raise jwt.ExpiredSignatureError
-        if int(claims["iat"]) > now + _CLOCK_SKEW_SECONDS:
-            raise jwt.ImmatureSignatureError
-        return claims
+        if claims.expires <= now:
+            raise Unauthenticated(Reason.TOKEN_EXPIRED, "the access token has expired")
+        if claims.begins > now + _CLOCK_SKEW_SECONDS:
+            raise Unauthenticated(Reason.TOKEN_INVALID, "the access token is not valid yet")
+        if self._revocations is not None and not self._revocations.heard:
+            await self._revocations.known()
+        if self._is_outdated(claims.principal, claims.issued_ms):
+            raise Unauthenticated(Reason.TOKEN_INVALID, "the access token counts no more: refresh it, or sign in again")
+        self._remember(token, claims)
+        return claims.principal
 
-    def _remember(self, token: str, principal: Principal, expires: int) -> None:
+    async def renew(self) -> None:
+        """Fetch the keys when it is time, so that one that was withdrawn is forgotten though nobody names another."""
+        if self._keys:
+            async with self._fetching:
+                await self._refresh("")
+
+    def _is_outdated(self, principal: Principal, issued_ms: int) -> bool:
+        not_before = self._not_before.get
+        return not_before(principal.id, 0) > issued_ms or not_before(principal.session_id, 0) > issued_ms
+
+    def _remember(self, token: str, claims: Claims) -> None:
         while len(self._verified) >= self._cache_size:
             del self._verified[next(iter(self._verified))]  # the oldest; it is verified again when it comes back
-        self._verified[token] = (principal, expires)
+        self._verified[token] = (claims.principal, claims.expires, claims.issued_ms)
 
     async def _key(self, kid: str) -> Ed25519PublicKey:
-        if kid not in self._keys or self._clock() - self._fetched_at > _KEYS_SECONDS:
+        if kid not in self._keys or self._clock() - self._fetched_at > KEYS_SECONDS:
             async with self._fetching:
                 await self._refresh(kid)
         try:
@@ -152,7 +161,7 @@ class TokenVerifier:
 
     async def _refresh(self, kid: str) -> None:
         now = self._clock()
-        wanted = kid not in self._keys or now - self._fetched_at > _KEYS_SECONDS
+        wanted = (kid and kid not in self._keys) or now - self._fetched_at > KEYS_SECONDS
         if not wanted or now - self._tried_at < _REFETCH_SECONDS:
             if not self._keys:
                 raise Unavailable(Reason.UNAVAILABLE, "signing keys cannot be had at the moment")
@@ -181,16 +190,3 @@ def read_jwks(jwks: Jwks | str) -> dict[str, Ed25519PublicKey]:
             if isinstance(key, Ed25519PublicKey):
                 keys[jwk["kid"]] = key
     return keys
-
-
-def _principal(claims: dict[str, Any]) -> Principal:
-    kind, permissions = claims.get("kind"), claims.get("permissions", [])
-    if kind not in ("user", "guest") or not isinstance(permissions, list) or not claims["sub"]:
-        raise jwt.InvalidTokenError("claims of another shape")
-    return Principal(
-        kind,
-        claims["sub"],
-        str(claims["sid"]),
-        frozenset(map(str, permissions)),
-        int(claims.get("step_up", 0)),
-    )

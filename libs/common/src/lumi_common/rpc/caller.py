@@ -41,18 +41,19 @@ class TokenCaller:
 
     async def authenticate(self, policy: MethodPolicy, context: Context, metadata: Metadata, wire: Any) -> None:
         """Take the token's principal; a token that is there has to be good, even where none is needed."""
-        header = metadata.get("authorization", "")
-        principal = self._verifier.remembered(header[7:])
-        if principal is None:
-            principal = await self._verified(header)
-        context.principal = principal
-        # The client's address as the gateway saw it: earlier entries of the list are the client's own words.
+        # Before the token, since a bad one is written down with it. The address as the gateway saw it: earlier entries
+        # of the list are the client's own words.
         context.ip = (
             metadata.get(GATEWAY_KEY)
             or metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
             or _peer_ip(wire.peer())
         )
         context.user_agent = metadata.get("user-agent", "")[:_MAX_AGENT]
+        header = metadata.get("authorization", "")
+        principal = self._verifier.remembered(header[7:])
+        if principal is None:
+            principal = await self._verified(header)
+        context.principal = principal
 
     async def _verified(self, header: str) -> Principal:
         if not header:
@@ -85,6 +86,7 @@ class ServiceCaller:
         """Take the service's name from its certificate, and the end user it acts for."""
         name = metadata.get(SERVICE_KEY, "") if self._plaintext else _certified_service(wire)
         if not name:
+            context.ip = _peer_ip(wire.peer())
             raise Unauthenticated(Reason.SERVICE_NOT_ALLOWED, "the caller is no service of ours")
         principal = self._principals.get(name)
         if principal is None:
@@ -119,11 +121,9 @@ def _certified_service(wire: Any) -> str:
     # The identities alone: the whole context would copy the certificate out of every call.
     if wire.peer_identity_key() != "x509_subject_alternative_name":
         return ""
-    for name in wire.peer_identities() or ():
-        text = name.decode("utf-8", "replace")
-        if text.startswith(SERVICE_URI):
-            return text[len(SERVICE_URI) :]
-    return ""
+    texts = [name.decode("utf-8", "replace") for name in wire.peer_identities() or ()]
+    services = [text[len(SERVICE_URI) :] for text in texts if text.startswith(SERVICE_URI)]
+    return services[0] if len(services) == 1 else ""  # who would be two is nobody
 
 
 def _peer_ip(peer: str) -> str:

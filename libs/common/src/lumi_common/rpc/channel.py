@@ -4,7 +4,9 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from time import monotonic
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -16,8 +18,10 @@ from lumi_common import crash
 from lumi_common.context import Context
 from lumi_common.errors import DeadlineExceeded, LumiError, Reason
 from lumi_common.rpc.caller import SERVICE_KEY, forwarded
+from lumi_common.rpc.certificates import Certificate
 from lumi_common.rpc.status import from_call_error
 from lumi_common.settings import TlsFiles
+from lumi_common.tasks import end
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -26,6 +30,9 @@ Response = TypeVar("Response", bound=Message)
 MARGIN_SECONDS = 0.02
 ATTEMPTS = 4
 BACKOFF_SECONDS = 0.05
+# How long a channel goes on with certificate files that were replaced, and its calls under way after that.
+LOOK_SECONDS = 1.0
+DRAIN_SECONDS = 60.0
 
 _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.service_config", '{"loadBalancingConfig":[{"round_robin":{}}]}'),
@@ -44,18 +51,19 @@ class PeerChannel:
     """The channel to one peer; make it inside the running loop, once, and close it at the end.
 
     `address` is `host:port`, or `dns:///name:port` for round robin over all its addresses; without `tls` (local
-    profile only) the caller's own name goes along in a header.
+    profile only) the caller's own name goes along in a header. With it the peer's certificate has to name the peer:
+    none of our other services can answer in its place. When the files are replaced new calls take a new connection.
     """
 
     def __init__(self, peer: str, address: str, *, caller: str, tls: TlsFiles | None) -> None:
         self.peer = peer
-        self.extra_metadata: tuple[tuple[str, str], ...] = ()
-        if tls is None:
-            self.channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
-            self.extra_metadata = ((SERVICE_KEY, caller),)
-        else:
-            credentials = grpc.ssl_channel_credentials(tls.ca.read_bytes(), tls.key.read_bytes(), tls.cert.read_bytes())
-            self.channel = grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+        self.extra_metadata: tuple[tuple[str, str], ...] = ((SERVICE_KEY, caller),) if tls is None else ()
+        self._address = address
+        self._certificate = None if tls is None else Certificate.of(tls)
+        self._look_at = monotonic() + LOOK_SECONDS
+        self._methods: WeakSet[PeerMethod[Any, Any]] = WeakSet()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.channel = self._dialled()
 
     def unary(
         self, method: str, request: type[Request], response: type[Response], *, timeout: float = 2.0
@@ -69,7 +77,9 @@ class PeerChannel:
         descriptor = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
         if (descriptor.input_type, descriptor.output_type) != (request.DESCRIPTOR, response.DESCRIPTOR):
             raise TypeError(f"{method} takes {descriptor.input_type.name}, gives {descriptor.output_type.name}")
-        return PeerMethod(self, descriptor, response.FromString, timeout)
+        made: PeerMethod[Request, Response] = PeerMethod(self, descriptor, response.FromString, timeout)
+        self._methods.add(made)
+        return made
 
     def operation(
         self, method: str, request: type[Request], response: type[Response], *, timeout: float = 2.0
@@ -82,6 +92,27 @@ class PeerChannel:
     async def close(self) -> None:
         """Hang up."""
         await self.channel.close()
+        await end(self._closing)
+
+    def look(self) -> None:
+        """Dial anew if the certificate was replaced, now and then; calls under way end where they are."""
+        now = monotonic()
+        if now < self._look_at or self._certificate is None:
+            return
+        self._look_at = now + LOOK_SECONDS
+        if self._certificate.renewed():
+            closing = asyncio.create_task(self.channel.close(DRAIN_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            self.channel = self._dialled()
+            for method in self._methods:
+                method.dial(self.channel)
+
+    def _dialled(self) -> Any:
+        if self._certificate is None:
+            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        options = [*_OPTIONS, ("grpc.ssl_target_name_override", self.peer)]
+        return grpc.aio.secure_channel(self._address, self._certificate.for_client(), options=options)
 
 
 class PeerMethod(Generic[Request, Response]):
@@ -99,10 +130,15 @@ class PeerMethod(Generic[Request, Response]):
     ) -> None:
         self.name = f"{method.containing_service.full_name}/{method.name}"
         self._peer, self._extra, self._timeout = channel.peer, channel.extra_metadata, timeout
+        self._look, self._parse = channel.look, parse
         self._reads = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
         self._takes_request_id = "request_id" in method.input_type.fields_by_name
-        self._send: Callable[..., Awaitable[Response]] = channel.channel.unary_unary(
-            f"/{self.name}", request_serializer=_serialize, response_deserializer=parse
+        self.dial(channel.channel)
+
+    def dial(self, channel: Any) -> None:
+        """Have the next calls go over this channel."""
+        self._send: Callable[..., Awaitable[Response]] = channel.unary_unary(
+            f"/{self.name}", request_serializer=_serialize, response_deserializer=self._parse
         )
 
     async def __call__(self, request: Request, context: Context) -> Response:
@@ -117,6 +153,7 @@ class PeerMethod(Generic[Request, Response]):
         return answer
 
     async def _call(self, request: Request, context: Context, traceparent: str) -> Response:
+        self._look()
         deadline = min(self._timeout, context.remaining() - MARGIN_SECONDS)
         if deadline <= 0:
             raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED, f"no time left for {self.name}", method=self.name)

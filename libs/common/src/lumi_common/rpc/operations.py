@@ -21,8 +21,10 @@ from lumi_common.events.consumer import Consumer
 from lumi_common.events.dead_letters import COLUMNS, DeadLetter, DeadLetters, letter_of
 from lumi_common.events.outbox import RELAY
 from lumi_common.events.republish import republish
+from lumi_common.personal import PersonalData
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.convert import time_from_proto, time_to_proto
+from lumi_common.rpc.personal import PersonalMethods
 from lumi_common.rpc.references import ReferenceMethods
 
 _letters = table("dead_letters", *(column(name) for name in COLUMNS.split(", ")))
@@ -36,7 +38,7 @@ _OURS = frozenset(
 )
 
 
-class OperationsService(ReferenceMethods):
+class OperationsService(ReferenceMethods, PersonalMethods):
     """Answers for one service, whose consumers these are, which may grow, and whose data these invariants hold for."""
 
     def __init__(
@@ -45,9 +47,11 @@ class OperationsService(ReferenceMethods):
         consumers: Sequence[Consumer],
         referrer: Referrer,
         peer: Callable[[str], PeerChannel],
+        personal: PersonalData,
         invariants: Invariants | None = None,
     ) -> None:
-        super().__init__(db, referrer, peer)
+        ReferenceMethods.__init__(self, db, referrer, peer)
+        PersonalMethods.__init__(self, db, personal)
         self._invariants = invariants or Invariants(db)
         self._dead_letters = DeadLetters(db, consumers)
 

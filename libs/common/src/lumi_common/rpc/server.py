@@ -12,7 +12,9 @@ from google.protobuf import descriptor_pool
 from lumi_common.rpc.access import ContractError, MethodPolicy, service_policies
 from lumi_common.rpc.auth import TokenVerifier
 from lumi_common.rpc.caller import Caller, ServiceCaller, TokenCaller
+from lumi_common.rpc.certificates import Certificate
 from lumi_common.rpc.health import Health
+from lumi_common.rpc.refused import RefusedCalls
 from lumi_common.rpc.stages import Limits, Stages
 from lumi_common.settings import Settings
 
@@ -61,13 +63,21 @@ class RpcServer:
         self._settings = settings
         self.health = Health()
         self.limits = Limits(settings.request_seconds, settings.stream_seconds, settings.max_requests)
+        self.refused = RefusedCalls(service)
         self._services: list[str] = []
         self._public_methods, self._internal_methods = _Methods(), _Methods()
         self._servers: list[Any] = []
         self.public_port = self.internal_port = 0
 
         def stages(caller: Caller, *, needs_request_id: bool) -> Stages:
-            return Stages(service, caller, limits=self.limits, telemetry=telemetry, needs_request_id=needs_request_id)
+            return Stages(
+                service,
+                caller,
+                limits=self.limits,
+                refused=self.refused,
+                telemetry=telemetry,
+                needs_request_id=needs_request_id,
+            )
 
         plaintext = settings.internal_tls is None
         self._public = stages(TokenCaller(verifier), needs_request_id=False)
@@ -154,19 +164,11 @@ def _bind(server: Any, address: str, credentials: Any) -> int:
 def _public_credentials(settings: Settings) -> Any:
     if not (settings.public_tls_cert and settings.public_tls_key):
         return None
-    pair = (settings.public_tls_key.read_bytes(), settings.public_tls_cert.read_bytes())
-    return grpc.ssl_server_credentials([pair])
+    return Certificate(settings.public_tls_cert, settings.public_tls_key).for_server()
 
 
 def _internal_credentials(settings: Settings) -> Any:
-    files = settings.internal_tls
-    if files is None:
-        return None
-    return grpc.ssl_server_credentials(
-        [(files.key.read_bytes(), files.cert.read_bytes())],
-        root_certificates=files.ca.read_bytes(),
-        require_client_auth=True,
-    )
+    return None if settings.internal_tls is None else Certificate.of(settings.internal_tls).for_server()
 
 
 def _reflect(services: list[str], server: Any) -> None:

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from logging import getLogger
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from lumi_common import crash
 from lumi_common.context import Context
@@ -30,6 +30,7 @@ from lumi_common.principal import ANONYMOUS
 from lumi_common.rpc.access import MethodPolicy
 from lumi_common.rpc.caller import Caller, Metadata
 from lumi_common.rpc.deadlines import Deadlines
+from lumi_common.rpc.refused import RefusedCalls
 from lumi_common.rpc.status import refuse
 from lumi_common.rpc.validation import validate
 from lumi_common.tracing import TRACEPARENT, kept_traceparent
@@ -71,18 +72,20 @@ class Stages:
         caller: Caller,
         *,
         limits: Limits,
+        refused: RefusedCalls,
         telemetry: "Telemetry | None" = None,
         needs_request_id: bool = False,
     ) -> None:
         self._domain = f"{service}.lumi"
         self._caller = caller
         self._limits = limits
+        self._refused = refused
         self._telemetry = telemetry
         self._needs_request_id = needs_request_id
 
     def wrap(self, policy: MethodPolicy, handler: Any) -> Any:
         """The handler to register with grpc for a handler of the generated code."""
-        request, answer = handler.request_deserializer, handler.response_serializer
+        request, answer = _told_apart(handler.request_deserializer), handler.response_serializer
         if handler.unary_unary:
             call = self._unary(policy, handler.unary_unary)
             return grpc.unary_unary_rpc_method_handler(call, request, answer)
@@ -111,7 +114,7 @@ class Stages:
                         raise _overloaded(policy)
                     await caller.authenticate(policy, context, metadata, wire)
                     caller.authorize(policy, context)
-                    validate(request)
+                    _check(request)
                     if asks_request_id and not request.request_id:
                         raise _no_request_id()
                     answer = await method(request, context)
@@ -120,7 +123,7 @@ class Stages:
                     crash.point(policy.name, "before_reply")
                 return answer
             except Exception as error:
-                failure = self._refusal(error, policy)
+                failure = self._refusal(error, policy, context)
                 code = failure.code
             finally:
                 limits.in_flight -= 1
@@ -171,7 +174,7 @@ class Stages:
                 yield context
             code = "OK"
         except Exception as error:
-            failure = self._refusal(error, policy)
+            failure = self._refusal(error, policy, context)
             code = failure.code
             raise failure from None
         finally:
@@ -199,7 +202,7 @@ class Stages:
         if self._telemetry is not None:
             self._telemetry.finish(context.span, policy.name, code, seconds)
 
-    def _refusal(self, error: Exception, policy: MethodPolicy) -> LumiError:
+    def _refusal(self, error: Exception, policy: MethodPolicy, context: Context) -> LumiError:
         """What the caller is told; what is no refusal of ours is logged here, once, and told as INTERNAL."""
         if isinstance(error, TimeoutError):
             error = DeadlineExceeded(Reason.DEADLINE_EXCEEDED, f"{policy.name} ran out of time", method=policy.name)
@@ -211,21 +214,46 @@ class Stages:
             return Internal(Reason.INTERNAL)
         if error.code in _WORTH_A_LINE:
             _log.warning("call refused", extra={"code": error.code, "reason": str(error)})
+        self._refused.note(context, error)
         return error.with_traceback(None)  # told from here on; it holds the frames that hold it
 
 
 def _checked(request: Any) -> Any:
     """The request, validated; of a stream, each message as it comes."""
-    if isinstance(request, Message):
-        validate(request)
+    if isinstance(request, Message) or request is _UNREADABLE:
+        _check(request)
         return request
     return _each_checked(request)
 
 
 async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
     async for request in requests:
-        validate(request)
+        _check(request)
         yield request
+
+
+_UNREADABLE: Any = object()
+
+
+def _told_apart(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    """The same, for bytes that are no such message, or one nested too deeply, as well.
+
+    By itself grpc answers those as a fault of the service's, and before it is known who calls.
+    """
+
+    def read(data: bytes) -> Message:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return cast(Message, _UNREADABLE)
+
+    return read
+
+
+def _check(request: Message) -> None:
+    if request is _UNREADABLE:
+        raise InvalidArgument(Reason.INVALID_REQUEST, "the message cannot be read")
+    validate(request)
 
 
 def _overloaded(policy: MethodPolicy) -> ResourceExhausted:

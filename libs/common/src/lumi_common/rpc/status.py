@@ -7,7 +7,7 @@ import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from lumi_common import errors
-from lumi_common.errors import FieldViolation, Internal, LumiError, Reason
+from lumi_common.errors import FieldViolation, Internal, LumiError, Reason, ResourceExhausted
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -26,6 +26,10 @@ def to_status(error: LumiError, domain: str) -> status_pb2.Status:
     for name, value in error.facts.items():
         info.metadata[name] = str(value)
     status.details.add().Pack(info)
+    if isinstance(error, ResourceExhausted) and "seconds" in error.facts:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.seconds = int(str(error.facts["seconds"]))
+        status.details.add().Pack(retry)
     if error.violations:
         fault = error_details_pb2.BadRequest()
         for violation in error.violations:
