@@ -1,11 +1,25 @@
 """When a key signs, and when the next is made."""
 
+import os
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lumi_identity.domain.signing_key import LEAD, OVERLAP, KeyCipher, SigningKey, next_begins, retires, signing
+from lumi_identity.domain.signing_key import (
+    LEAD,
+    OVERLAP,
+    SigningKey,
+    is_sealed_anew,
+    next_begins,
+    retires,
+    seal,
+    signing,
+    unseal,
+)
+from services.identity.tests.kit import a_cipher
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LIFE = timedelta(days=90)
@@ -43,11 +57,23 @@ def test_a_key_is_published_until_the_last_token_of_its_last_moment_has_run_out(
 
 
 def test_a_private_key_opens_with_its_secret_and_name_alone() -> None:
-    key = Ed25519PrivateKey.generate()
-    sealed = KeyCipher(b"secret").seal(key, "first")
+    key, cipher = Ed25519PrivateKey.generate(), a_cipher({1: "secret"})
+    sealed = seal(cipher, key, "first")
 
     assert key.private_bytes_raw() not in sealed
-    assert KeyCipher(b"secret").open(sealed, "first").private_bytes_raw() == key.private_bytes_raw()
-    for cipher, kid in ((KeyCipher(b"another"), "first"), (KeyCipher(b"secret"), "second")):
+    assert unseal(cipher, sealed, "first").private_bytes_raw() == key.private_bytes_raw()
+    for other, kid in ((a_cipher({1: "another"}), "first"), (cipher, "second")):
         with pytest.raises(ValueError, match=kid):
-            cipher.open(sealed, kid)
+            unseal(other, sealed, kid)
+
+
+def test_what_was_sealed_before_keys_had_numbers_is_the_first_keys() -> None:
+    key, nonce = Ed25519PrivateKey.generate(), os.urandom(12)
+    first = AESGCM(sha256(b"lumi identity signing keys\0" + b"secret").digest())
+    sealed = nonce + first.encrypt(nonce, key.private_bytes_raw(), b"kid")
+
+    both = a_cipher({1: "secret", 2: "another"})
+
+    assert unseal(both, sealed, "kid").private_bytes_raw() == key.private_bytes_raw()
+    assert not is_sealed_anew(both, sealed)
+    assert is_sealed_anew(both, seal(both, key, "kid"))

@@ -54,8 +54,35 @@ def test_whoever_saw_another_version_changes_nothing() -> None:
         lambda etag: account.delete(NOW, etag),
         lambda etag: account.undelete(NOW, window=WINDOW, etag=etag),
         account.expect_purgeable,
+        account.suspend,
+        account.reactivate,
+        lambda etag: account.change({"first_name": "Eve"}, etag),
     ):
         with pytest.raises(Aborted, match="ETAG_MISMATCH"):
             change("2")
     account.delete(NOW, "3")
     assert account.status is UserStatus.DELETED
+
+
+def test_what_is_changed_is_told_by_name() -> None:
+    account = an_account()
+    account.email_verified, account.email_verified_at, account.first_name = True, NOW, "Ada"
+
+    assert account.change({"first_name": "Ada", "last_name": "Lovelace", "phone": None}, "3") == ["last_name"]
+    assert (account.email_verified, account.email_verified_at) == (True, NOW)
+
+    assert account.change({"phone": "+905321234567", "email": "eve@example.com"}) == ["email", "phone"]
+    moved = an_account()
+    moved.email, moved.first_name, moved.last_name, moved.phone = "eve@example.com", "Ada", "Lovelace", "+905321234567"
+    assert account == moved
+
+
+def test_an_account_is_suspended_and_reactivated_once() -> None:
+    account = an_account()
+
+    assert not account.reactivate()
+    assert account.suspend("3")
+    assert not account.suspend()
+    assert account.status is UserStatus.SUSPENDED
+    assert account.reactivate("3")
+    assert account == an_account()

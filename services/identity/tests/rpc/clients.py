@@ -7,8 +7,12 @@ import grpc
 from lumi.identity.v1.access_pb2_grpc import AccessServiceStub
 from lumi.identity.v1.address_pb2_grpc import AddressServiceStub
 from lumi.identity.v1.audit_pb2_grpc import AuditServiceStub
-from lumi.identity.v1.auth_pb2 import SignInRequest, SignUpRequest
+from lumi.identity.v1.auth_pb2 import SignInRequest, SignUpRequest, StepUpRequest
 from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
+from lumi.identity.v1.privacy_pb2_grpc import PrivacyServiceStub
+from lumi.identity.v1.security_event_pb2_grpc import SecurityEventServiceStub
+from lumi.identity.v1.session_pb2_grpc import SessionServiceStub
+from lumi.identity.v1.two_factor_pb2_grpc import TwoFactorServiceStub
 from lumi.identity.v1.user_pb2_grpc import UserServiceStub
 
 from lumi_common.rpc.caller import SERVICE_KEY
@@ -25,7 +29,10 @@ class Client:
     """Every method of identity's by its name; a refusal comes as the LumiError that it was."""
 
     def __init__(self, channel: Any, metadata: tuple[tuple[str, str], ...] = ()) -> None:
-        stubs = (AuthServiceStub, UserServiceStub, AccessServiceStub, AddressServiceStub, AuditServiceStub)
+        stubs = (
+            *(AuthServiceStub, UserServiceStub, AccessServiceStub, AddressServiceStub, AuditServiceStub),
+            *(PrivacyServiceStub, SecurityEventServiceStub, SessionServiceStub, TwoFactorServiceStub),
+        )
         self._stubs, self._metadata = [stub(channel) for stub in stubs], metadata
 
     def __getattr__(self, name: str) -> Callable[[Any], Awaitable[Any]]:
@@ -52,13 +59,13 @@ class Identity:
 
     def __init__(self, runtime: Runtime[IdentitySettings]) -> None:
         self.runtime, self.db = runtime, runtime.db
-        self._public = grpc.aio.insecure_channel(f"127.0.0.1:{runtime.server.public_port}")
+        self.public = grpc.aio.insecure_channel(f"127.0.0.1:{runtime.server.public_port}")
         self._internal = grpc.aio.insecure_channel(f"127.0.0.1:{runtime.server.internal_port}")
-        self.anybody = Client(self._public)
+        self.anybody = Client(self.public)
 
     def holder_of(self, token: str) -> Client:
         """A client of the public port with this access token."""
-        return Client(self._public, (("authorization", f"Bearer {token}"),))
+        return Client(self.public, (("authorization", f"Bearer {token}"),))
 
     def service(self, name: str) -> Client:
         """Another service at the internal port."""
@@ -70,9 +77,25 @@ class Identity:
         await self.anybody.SignUp(SignUpRequest(email=email, password=PASSWORD))
         return await self.signed_in(email, PASSWORD)
 
+    async def staff(self, *permissions: str) -> SignedIn:
+        """A new user with a session, who holds these permissions of their own."""
+        email = an_email()
+        id = (await self.anybody.SignUp(SignUpRequest(email=email, password=PASSWORD))).id
+        await self.db.pool.execute(
+            "insert into user_permissions (user_id, permission_id) select $1, id from permissions where key = any($2)",
+            id,
+            list(permissions),
+        )
+        return await self.stepped_up(await self.signed_in(email, PASSWORD))
+
     async def admin(self) -> SignedIn:
-        """The admin with a session."""
-        return await self.signed_in(ADMIN_EMAIL, ADMIN_PASSWORD)
+        """The admin with a session, stepped up."""
+        return await self.stepped_up(await self.signed_in(ADMIN_EMAIL, ADMIN_PASSWORD), ADMIN_PASSWORD)
+
+    async def stepped_up(self, user: SignedIn, password: str = PASSWORD) -> SignedIn:
+        """The same session, with a token that counts as a fresh proof."""
+        answer = await user.client.StepUp(StepUpRequest(password=password))
+        return user._replace(client=self.holder_of(answer.access_token))
 
     async def signed_in(self, email: str, password: str) -> SignedIn:
         """A session of this user."""
@@ -83,5 +106,5 @@ class Identity:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._public.close()
+        await self.public.close()
         await self._internal.close()

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -34,21 +35,24 @@ async def identity_with_nats(server: PostgresServer, nats: NatsServer) -> AsyncI
 
 
 @asynccontextmanager
-async def running(server: PostgresServer, nats_url: str) -> AsyncIterator[Identity]:
-    settings = IdentitySettings(
-        env="local",
-        postgres_dsn=server.dsn("lumi_identity"),
-        nats_url=nats_url,
-        public_address="127.0.0.1:0",
-        internal_address="127.0.0.1:0",
-        plaintext_internal=True,
-        token_pepper="a pepper for tests that is long enough",
-        key_encryption_key=KEY_FOR_KEYS,
-        bcrypt_cost=4,
-        max_addresses=4,
-        admin_email=ADMIN_EMAIL,
-        admin_password=ADMIN_PASSWORD,
-    )
+async def running(server: PostgresServer, nats_url: str, **told: Any) -> AsyncIterator[Identity]:
+    """Identity in this process; `told` are settings beside those of every test."""
+    given: dict[str, Any] = {
+        "env": "local",
+        "postgres_dsn": server.dsn("lumi_identity"),
+        "nats_url": nats_url,
+        "public_address": "127.0.0.1:0",
+        "internal_address": "127.0.0.1:0",
+        "plaintext_internal": True,
+        "token_pepper": "a pepper for tests that is long enough",
+        "key_encryption_key": KEY_FOR_KEYS,
+        "bcrypt_cost": 4,
+        "max_addresses": 4,
+        "purge_settle_seconds": 0,
+        "admin_email": ADMIN_EMAIL,
+        "admin_password": ADMIN_PASSWORD,
+    }
+    settings = IdentitySettings(**given | told)
     runtime = Runtime("identity", settings, refusals=REFUSALS)
     await runtime.open()
     try:

@@ -15,7 +15,7 @@ from lumi.identity.v1.access_pb2 import (
 from lumi.identity.v1.audit_pb2 import GetAuditLogRequest, GetEntityTimelineRequest, ListAuditLogsRequest
 
 from lumi_common.cuid import cuid
-from lumi_common.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from lumi_common.errors import InvalidArgument, LumiError, NotFound, PermissionDenied, Unauthenticated
 from lumi_identity.domain.permissions import PERMISSIONS
 from services.identity.tests.kit import PASSWORD
 from services.identity.tests.rpc.clients import Identity, SignedIn
@@ -44,7 +44,7 @@ async def test_the_admin_reads_every_role_and_permission_in_pages(identity: Iden
     assert list(role.permissions) == sorted(role.permissions)
 
 
-async def test_a_role_is_given_and_taken_and_counts_from_the_next_sign_in(identity: Identity) -> None:
+async def test_a_role_is_given_and_taken_and_tokens_of_before_count_no_more(identity: Identity) -> None:
     admin, ada = await identity.admin(), await identity.user()
     role_id = await admin_role(admin)
 
@@ -52,7 +52,7 @@ async def test_a_role_is_given_and_taken_and_counts_from_the_next_sign_in(identi
         held = await admin.client.AssignRole(AssignRoleRequest(user_id=ada.id, role_id=role_id))
         assert list(held.roles) == ["admin"]
 
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(Unauthenticated, match="TOKEN_INVALID"):
         await ada.client.ListRoles(ListRolesRequest())
     again = await identity.signed_in(ada.email, PASSWORD)
     assert (await again.client.ListRoles(ListRolesRequest())).roles
@@ -87,20 +87,27 @@ async def test_missing_users_and_roles_are_not_found(identity: Identity) -> None
             await admin.client.UnassignRole(UnassignRoleRequest(user_id=user, role_id=role))
 
 
-async def test_of_the_last_two_admins_who_leave_at_once_one_stays(identity: Identity) -> None:
+@pytest.mark.parametrize("each_other", [False, True], ids=["themselves", "each other"])
+async def test_of_the_last_two_admins_who_are_taken_the_role_at_once_one_stays(
+    identity: Identity, each_other: bool
+) -> None:
     admin, ada = await identity.admin(), await identity.user()
     role_id = await admin_role(admin)
     await identity.db.pool.execute("delete from user_roles where role_id = $1 and user_id <> $2", role_id, admin.id)
     await admin.client.AssignRole(AssignRoleRequest(user_id=ada.id, role_id=role_id))
+    ada = await identity.stepped_up(await identity.signed_in(ada.email, PASSWORD))
+    pairs = [(admin, ada), (ada, admin)] if each_other else [(admin, admin), (ada, ada)]
 
     results = await asyncio.gather(
-        *(admin.client.UnassignRole(UnassignRoleRequest(user_id=user, role_id=role_id)) for user in (admin.id, ada.id)),
+        *(by.client.UnassignRole(UnassignRoleRequest(user_id=user.id, role_id=role_id)) for by, user in pairs),
         return_exceptions=True,
     )
 
-    [refusal] = [result for result in results if isinstance(result, FailedPrecondition)]
-    assert refusal.reason == "LAST_ADMIN"
+    [refusal] = [result for result in results if isinstance(result, LumiError)]
+    assert refusal.reason in ({"PERMISSION_MISSING", "TOKEN_INVALID"} if each_other else {"LAST_ADMIN"})
     assert await identity.db.pool.fetchval("select count(*) from user_roles where role_id = $1", role_id) == 1
+    await identity.db.pool.execute("delete from user_roles where role_id = $1", role_id)
+    await identity.db.pool.execute("insert into user_roles (user_id, role_id) values ($1, $2)", admin.id, role_id)
 
 
 async def test_what_one_may_do_is_for_oneself_and_staff(identity: Identity) -> None:

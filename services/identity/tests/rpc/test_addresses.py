@@ -195,6 +195,7 @@ async def test_what_is_missing_or_too_long_is_named(identity: Identity) -> None:
         (Address(label="x" * 101, postal_address=somewhere()), "address.label"),
         (Address(postal_address=somewhere(city="")), "address.postal_address.city"),
         (Address(postal_address=somewhere(phone="0532")), "address.postal_address.phone"),
+        (Address(postal_address=somewhere(phone="+999123456789")), "address.postal_address.phone"),
     ):
         with pytest.raises(InvalidArgument) as refusal:
             await ada.client.CreateAddress(CreateAddressRequest(address=address))

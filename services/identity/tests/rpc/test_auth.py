@@ -21,6 +21,7 @@ from lumi_common.errors import (
     Unauthenticated,
     Unimplemented,
 )
+from lumi_identity.server import rotate_keys, withdraw_key
 from services.identity.tests.kit import PASSWORD, an_email
 from services.identity.tests.rpc.clients import Identity
 
@@ -93,8 +94,10 @@ async def test_a_refreshed_session_goes_on_and_a_signed_out_one_does_not(identit
 
     assert (await again.GetMe(GetMeRequest())).id == ada.id
     await again.SignOut(SignOutRequest())
-    await again.SignOut(SignOutRequest())
 
+    for call in (again.GetMe(GetMeRequest()), again.SignOut(SignOutRequest()), ada.client.GetMe(GetMeRequest())):
+        with pytest.raises(Unauthenticated, match="TOKEN_INVALID"):
+            await call
     with pytest.raises(Unauthenticated) as refusal:
         await identity.anybody.RefreshToken(RefreshTokenRequest(refresh_token=answer.tokens.refresh_token))
     assert refusal.value.reason == "REFRESH_TOKEN_INVALID"
@@ -118,3 +121,15 @@ async def test_another_service_may_ask_for_the_keys_and_for_nothing_of_a_user(id
     assert (await orders.GetJwks(GetJwksRequest())).keys
     with pytest.raises(Unimplemented):
         await orders.GetMe(GetMeRequest())
+
+
+async def test_an_operator_makes_the_next_key_and_is_told_of_one_that_is_not_there(identity: Identity) -> None:
+    await identity.db.pool.execute("delete from signing_keys where not_before > now()")
+    count = "select count(*) from signing_keys where not_before > now() + interval '1 minute'"
+
+    for _ in range(2):
+        await rotate_keys(identity.runtime)
+
+    assert await identity.db.pool.fetchval(count) == 1
+    with pytest.raises(SystemExit, match="there is no key unknown"):
+        await withdraw_key(identity.runtime, "unknown")

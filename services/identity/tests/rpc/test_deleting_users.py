@@ -1,5 +1,7 @@
 """An account is deleted, brought back and purged, over the wire."""
 
+import asyncio
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +10,7 @@ from google.protobuf.empty_pb2 import Empty
 from lumi.common.v1.address_pb2 import PostalAddress
 from lumi.identity.v1.access_pb2 import AssignRoleRequest, ListRolesRequest
 from lumi.identity.v1.address_pb2 import Address, CreateAddressRequest, ListAddressesRequest
-from lumi.identity.v1.auth_pb2 import RefreshTokenRequest, SignInRequest, SignUpRequest
+from lumi.identity.v1.auth_pb2 import ListRevocationsRequest, RefreshTokenRequest, SignInRequest, SignUpRequest
 from lumi.identity.v1.user_pb2 import (
     DeleteUserRequest,
     GetMeRequest,
@@ -27,8 +29,10 @@ from lumi_common.errors import (
     PermissionDenied,
     Unauthenticated,
 )
+from lumi_local.postgres import PostgresServer
 from services.identity.tests.kit import PASSWORD, an_email, outbox_of, security_events_of
 from services.identity.tests.rpc.clients import Identity, SignedIn
+from services.identity.tests.rpc.conftest import running
 
 HOME = PostalAddress(full_name="Ada Lovelace", line1="1 Main St", city="London", postal_code="N1", country="GB")
 # What goes with a user, by table; the rest of what names them stays and names nobody.
@@ -79,15 +83,12 @@ async def test_an_owner_deletes_their_account_and_it_is_hidden(identity: Identit
 
     assert (deleted.status, deleted.etag) == (UserStatus.USER_STATUS_DELETED, "2")
     assert deleted.HasField("delete_time")
-    for call in (
-        ada.client.GetMe(GetMeRequest()),
-        admin.client.GetUser(GetUserRequest(id=ada.id)),
-        add_address(ada),
-        delete(ada, ada),
-        delete(admin, ada),
-    ):
+    for call in (admin.client.GetUser(GetUserRequest(id=ada.id)), delete(admin, ada)):
         with pytest.raises(NotFound):
             await call
+    for own in (ada.client.GetMe(GetMeRequest()), add_address(ada), delete(ada, ada)):
+        with pytest.raises(Unauthenticated, match="TOKEN_INVALID"):
+            await own
     assert await seen_by_staff(admin, ada) == deleted
 
 
@@ -239,7 +240,7 @@ async def test_a_purged_account_is_gone_with_all_that_was_its_own(identity: Iden
         await identity.db.pool.execute(statement, ada.id)
     for table in GOING:
         assert await identity.db.pool.fetchval(f"select count(*) from {table} where user_id = $1", ada.id), table
-    await delete(ada, ada)
+    await delete(admin, ada)
 
     await purge(admin, ada)
 
@@ -299,11 +300,11 @@ async def test_a_repeat_of_a_request_is_answered_as_the_first(identity: Identity
     ada, admin = await identity.user(), await identity.admin()
     ids = [str(uuid4()) for _ in range(3)]
 
-    deleted = await delete(ada, ada, request_id=ids[0])
-    assert await delete(ada, ada, request_id=ids[0]) == deleted
+    deleted = await delete(admin, ada, request_id=ids[0])
+    assert await delete(admin, ada, request_id=ids[0]) == deleted
     back = await undelete(admin, ada, request_id=ids[1])
     assert await undelete(admin, ada, request_id=ids[1]) == back
-    assert await delete(ada, ada, request_id=ids[0]) == deleted
+    assert await delete(admin, ada, request_id=ids[0]) == deleted
     assert (await seen_by_staff(admin, ada)).status == UserStatus.USER_STATUS_ACTIVE
     await delete(admin, ada)
     for _ in range(2):
@@ -328,3 +329,18 @@ async def test_the_last_admin_stays(identity: Identity) -> None:
         await delete(admin, admin)
     assert (await admin.client.GetMe(GetMeRequest())).status == UserStatus.USER_STATUS_ACTIVE
     await purge(admin, ada)
+
+
+async def test_a_purge_waits_until_every_process_has_heard_of_the_deletion(server: PostgresServer) -> None:
+    async with running(server, "", purge_settle_seconds=0.5) as identity:
+        ada, admin = await identity.user(), await identity.admin()
+        orders = identity.service("orders")
+        began = monotonic()
+        await delete(admin, ada)
+        purging = asyncio.create_task(purge(admin, ada))
+
+        told = await orders.ListRevocations(ListRevocationsRequest())
+
+        assert ada.id in {each.id for each in told.revocations}
+        await purging
+        assert monotonic() - began >= 0.5

@@ -27,7 +27,7 @@ async def support(db: Database, context: Context) -> Role:
         for key in ("b", "a"):
             permission = Permission(cuid(), f"{key}.{role.id}", None, now, now)
             await PermissionRepository(tx).insert(permission, "permission.created")
-        await roles.add_permissions(role.id, [f"a.{role.id}", f"b.{role.id}"])
+        await roles.add_permissions(role.id, [f"a.{role.id}", f"b.{role.id}"], context)
         return await roles.get_with_permissions(role.id)
 
 
@@ -45,10 +45,10 @@ async def test_a_role_comes_and_goes_as_a_change_of_its_user(
     db: Database, context: Context, ada: User, support: Role
 ) -> None:
     async with db.transaction(context) as tx:
-        await RoleRepository(tx).assign(support.id, ada.id)
+        await RoleRepository(tx).assign(support.id, ada.id, context)
     held = await get_holdings(db, ada.id)
     async with db.transaction(context) as tx:
-        await RoleRepository(tx).unassign(support.id, ada.id)
+        await RoleRepository(tx).unassign(support.id, ada.id, context)
 
     assert (held.roles, held.permissions) == ([support.name], support.permissions)
     assert (await get_holdings(db, ada.id)).permissions == []
@@ -65,7 +65,7 @@ async def test_a_role_comes_and_goes_as_a_change_of_its_user(
 async def test_holdings_are_the_users_own(db: Database, context: Context, ada: User, support: Role) -> None:
     bob = await a_user(await doors_of(db), context)
     async with db.transaction(context) as tx:
-        await RoleRepository(tx).assign(support.id, bob.id)
+        await RoleRepository(tx).assign(support.id, bob.id, context)
 
     assert (await get_holdings(db, ada.id)).permissions == []
     with pytest.raises(NotFound):

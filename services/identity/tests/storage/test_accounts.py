@@ -44,6 +44,34 @@ async def test_an_email_is_taken_whatever_its_case(db: Database, context: Contex
     assert (refusal.value.reason, refusal.value.field) == ("EMAIL_TAKEN", "email")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("ADA", "ada"), ("İpek", "ipek"), ("IPEK", "ipek"), ("straße", "STRAẞE"), ("ΣΊΣΥΦΟΣ", "σίσυφοσ")),
+        ("jose\u0301", "JOS\u00c9"),  # the accent by itself, and in one with its letter
+    ],
+)
+async def test_an_email_is_taken_however_its_letters_are_written(
+    db: Database, context: Context, one: str, other: str
+) -> None:
+    doors, rest = await doors_of(db), an_email()
+    user = await a_user(doors, context, email=f"{one}{rest}")
+
+    with pytest.raises(AlreadyExists, match="EMAIL_TAKEN"):
+        await a_user(doors, context, email=f"{other}{rest}")
+    signed_in = await doors.sign_in(context, email=f"{other}{rest}", password=PASSWORD, fingerprint=None)
+    assert signed_in.user.id == user.id
+
+
+@pytest.mark.parametrize(("one", "other"), [("ıpek", "ipek"), ("straße", "strasse"), ("ada", "аda")])
+async def test_letters_that_only_look_alike_are_others(db: Database, context: Context, one: str, other: str) -> None:
+    doors, rest = await doors_of(db), an_email()
+
+    first, second = [await a_user(doors, context, email=f"{each}{rest}") for each in (one, other)]
+
+    assert first.id != second.id
+
+
 async def test_of_many_who_sign_up_with_one_email_at_once_one_gets_it(db: Database, context: Context) -> None:
     doors = await doors_of(db)
     email = an_email()
@@ -92,7 +120,7 @@ async def test_an_unknown_email_and_a_wrong_password_are_one_answer(db: Database
 
 
 async def test_failed_sign_ins_are_counted_exactly_and_forgiven_by_a_good_one(db: Database, context: Context) -> None:
-    doors = await doors_of(db)
+    doors = await doors_of(db, tries=100)
     user = await a_user(doors, context)
 
     await asyncio.gather(

@@ -10,6 +10,7 @@ from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import InvalidArgument, Unauthenticated
+from lumi_identity.domain.password_policy import PasswordPolicy
 from lumi_identity.domain.passwords import Passwords
 from lumi_identity.domain.permissions import PERMISSIONS
 from lumi_identity.domain.role import ADMIN, SEEDED_ROLES, Role
@@ -21,7 +22,7 @@ TABLES = ("users", "roles", "permissions", "role_permissions", "user_roles", "ou
 
 
 def bootstrap_of(db: Database) -> Bootstrap:
-    return Bootstrap(db, Passwords({1: b"one", 2: b"two"}, current=1, cost=4), utc_now)
+    return Bootstrap(db, Passwords({1: b"one", 2: b"two"}, current=1, cost=4), PasswordPolicy(), utc_now)
 
 
 async def role_named(db: Database, name: str) -> Role:
@@ -78,6 +79,35 @@ async def test_a_role_that_staff_changed_stays_as_they_left_it_and_a_missing_one
     await db.pool.execute("delete from roles where id = $1", support.id)
     await bootstrap_of(db).run("", "")
     assert (await role_named(db, "support")).permissions == support.permissions
+
+
+async def test_what_a_release_brings_goes_once_into_the_seeded_roles_that_name_it(db: Database) -> None:
+    await bootstrap_of(db).run("", "")
+    support, finance = await role_named(db, "support"), await role_named(db, "finance")
+    # A deployment of before: without one of its permissions, and with another taken by its staff.
+    await db.pool.execute("delete from permissions where key = 'orders.read'")
+    await db.pool.execute(
+        "delete from role_permissions where role_id = $1 "
+        "and permission_id = (select id from permissions where key = 'users.read')",
+        support.id,
+    )
+
+    await bootstrap_of(db).run("", "")
+
+    expected = [key for key in support.permissions if key != "users.read"]
+    assert (await role_named(db, "support")).permissions == expected
+    assert (await role_named(db, "finance")).permissions == finance.permissions
+    *_, last = await outbox_of(db, support.id)
+    assert (last["type"], last["records"][0]["after"]) == ("role.permissions_added", {"permissions": ["orders.read"]})
+    await db.pool.execute(
+        "delete from role_permissions where role_id = $1 "
+        "and permission_id = (select id from permissions where key = 'orders.read')",
+        support.id,
+    )
+    await bootstrap_of(db).run("", "")
+    assert "orders.read" not in (await role_named(db, "support")).permissions
+    await db.pool.execute("delete from roles where id = $1", support.id)
+    await bootstrap_of(db).run("", "")
 
 
 async def test_the_admins_get_back_what_was_taken_from_their_role_and_what_is_new(db: Database) -> None:

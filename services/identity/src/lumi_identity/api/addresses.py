@@ -116,9 +116,9 @@ def _masked(request: UpdateAddressRequest) -> set[str]:
     given, paths = request.address, set(request.update_mask.paths)
     if not paths:
         return {field.name for field, _ in given.ListFields()} & set(_SETTABLE)
-    unknown = sorted(paths.difference(_SETTABLE))
-    if unknown:
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"{unknown[0]} cannot be set here", field="update_mask")
+    if paths.difference(_SETTABLE):
+        only = ", ".join(_SETTABLE)
+        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
     if "postal_address" in paths and not given.HasField("postal_address"):
         raise InvalidArgument(
             Reason.INVALID_REQUEST, "the mask names it and it is not there", field="address.postal_address"

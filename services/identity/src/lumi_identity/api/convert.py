@@ -1,19 +1,27 @@
 """Between the wire and the domain."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 from lumi.common.v1.address_pb2 import PostalAddress
-from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, user_pb2
+from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, security_event_pb2, session_pb2, user_pb2
 
 from lumi_common.db.database import Row
+from lumi_common.errors import InvalidArgument, Reason
 from lumi_common.rpc.auth import Jwks
-from lumi_common.rpc.convert import time_to_proto
+from lumi_common.rpc.convert import time_from_proto, time_to_proto
+from lumi_common.rpc.revocations import Told
 from lumi_identity.domain.address import Address, check_country
+from lumi_identity.domain.phone import e164
 from lumi_identity.domain.role import Holdings, Permission, Role
-from lumi_identity.domain.user import User
+from lumi_identity.domain.user import User, UserStatus, normalised_email
 from lumi_identity.workflows.sessions import Tokens
+from lumi_identity.workflows.sign_in import Challenge, SignedIn
+
+USER_STATUSES = {user_pb2.UserStatus.Value(f"USER_STATUS_{status}"): status for status in UserStatus}
 
 
 def user_to_proto(user: User) -> user_pb2.User:
@@ -35,6 +43,37 @@ def user_to_proto(user: User) -> user_pb2.User:
     )
 
 
+def changes_of_user(
+    request: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest, settable: Iterable[str], *, region: str
+) -> dict[str, str | None]:
+    """The columns to set: what the mask names, or what is set where there is none.
+
+    `region` is the country of a phone that is written without one. Raises InvalidArgument for a mask that names
+    anything but `settable`, for an empty e-mail, and for what is no phone number.
+    """
+    given, paths = request.user, set(request.update_mask.paths)
+    if paths.difference(settable):
+        only = ", ".join(settable)
+        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
+    changes = {name: getattr(given, name) or None for name in settable if name in paths or not paths}
+    if not paths:
+        changes = {name: value for name, value in changes.items() if value is not None}
+    if "email" in changes:
+        if changes["email"] is None:
+            raise InvalidArgument(Reason.INVALID_REQUEST, "the mask names it and it is not there", field="user.email")
+        changes["email"] = normalised_email(given.email)
+    if "phone" in changes:
+        changes["phone"] = e164(given.phone, region, field="user.phone")
+    return changes
+
+
+def moment(
+    request: user_pb2.ListUsersRequest | security_event_pb2.ListSecurityEventsRequest, field: str
+) -> datetime | None:
+    """The time of a filter, None where it is not set."""
+    return time_from_proto(getattr(request, field), field=field) if request.HasField(field) else None
+
+
 def tokens_to_proto(tokens: Tokens) -> auth_pb2.Tokens:
     """What a client carries."""
     return auth_pb2.Tokens(
@@ -46,11 +85,40 @@ def tokens_to_proto(tokens: Tokens) -> auth_pb2.Tokens:
     )
 
 
+def sign_in_to_proto(outcome: SignedIn | Challenge) -> auth_pb2.SignInResponse:
+    """A session that has begun, or what still has to be answered for it."""
+    if isinstance(outcome, Challenge):
+        challenge = auth_pb2.TwoFactorChallenge(token=outcome.token, expire_time=time_to_proto(outcome.expires_at))
+        return auth_pb2.SignInResponse(two_factor_challenge=challenge)
+    return auth_pb2.SignInResponse(tokens=tokens_to_proto(outcome.tokens), user=user_to_proto(outcome.user))
+
+
+def session_to_proto(row: Row, *, asking: str) -> session_pb2.Session:
+    """A row of the list of sessions; `asking` is the session of the call."""
+    return session_pb2.Session(
+        id=row["id"],
+        user_id=row["user_id"],
+        fingerprint=row["fingerprint"] or "",
+        ip_address=row["ip_address"] or "",
+        user_agent=row["user_agent"] or "",
+        create_time=time_to_proto(row["created_at"]),
+        last_use_time=time_to_proto(row["rotated_at"] or row["created_at"]),
+        expire_time=time_to_proto(row["expires_at"]),
+        current=row["id"] == asking,
+    )
+
+
 def jwks_to_proto(jwks: Jwks) -> auth_pb2.Jwks:
     """A key set."""
     names = auth_pb2.Jwk.DESCRIPTOR.fields_by_name
     keys = ({name: value for name, value in key.items() if name in names} for key in jwks["keys"])
     return auth_pb2.Jwks(keys=[auth_pb2.Jwk(**key) for key in keys])
+
+
+def revocations_to_proto(told: Told) -> auth_pb2.ListRevocationsResponse:
+    """From when on tokens count."""
+    revocations = (auth_pb2.Revocation(id=id, not_before=time_to_proto(time)) for id, time in told.revocations)
+    return auth_pb2.ListRevocationsResponse(revocations=revocations, next_cursor=told.cursor, more=told.more)
 
 
 def role_to_proto(role: Role) -> access_pb2.Role:
@@ -106,10 +174,10 @@ def address_to_proto(address: Address) -> address_pb2.Address:
 
 
 def postal_columns(address: PostalAddress) -> dict[str, Any]:
-    """The columns of an address that a PostalAddress fills; raises InvalidArgument for an unknown country."""
+    """The columns of an address that a PostalAddress fills; raises InvalidArgument for an unknown country or phone."""
     return {
         "full_name": address.full_name,
-        "phone": address.phone or None,
+        "phone": e164(address.phone, field="address.postal_address.phone"),
         "line1": address.line1,
         "line2": address.line2 or None,
         "city": address.city,
@@ -132,6 +200,24 @@ def audit_log_to_proto(row: Row) -> audit_pb2.AuditLog:
         after=_struct(row["after"]),
         ip_address=row["ip_address"] or "",
         user_agent=row["user_agent"] or "",
+        create_time=time_to_proto(row["created_at"]),
+    )
+
+
+def security_event_to_proto(row: Row, *, whole: bool) -> security_event_pb2.SecurityEvent:
+    """A security event; without `whole` it does not tell who else did it, and from where."""
+    payload = dict(row["payload"] or {})
+    by_another = "by" in payload
+    if by_another and not whole:
+        del payload["by"]
+    shows_origin = whole or not by_another
+    return security_event_pb2.SecurityEvent(
+        id=row["id"],
+        user_id=row["user_id"] or "",
+        type=row["type"],
+        payload=_struct(payload or None),
+        ip_address=(row["ip_address"] or "") if shows_origin else "",
+        user_agent=(row["user_agent"] or "") if shows_origin else "",
         create_time=time_to_proto(row["created_at"]),
     )
 

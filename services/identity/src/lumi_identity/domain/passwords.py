@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import bcrypt
 
+from lumi_identity.domain.password_policy import normalised
+
 # `k<n>` says that the password was digested with pepper n first; without it the row came from another system.
 _STORED = re.compile(r"(?:k(?P<pepper>\d+))?(?P<bcrypt>\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53})")
 _PLAIN_BYTES = 72
@@ -51,4 +53,4 @@ class Passwords:
 
     def _digest(self, password: str, pepper: int) -> bytes:
         # Base64, since bcrypt stops at a zero byte; 44 characters, far below its cut at 72.
-        return b64encode(hmac.digest(self._peppers[pepper], password.encode(), "sha256"))
+        return b64encode(hmac.digest(self._peppers[pepper], normalised(password).encode(), "sha256"))

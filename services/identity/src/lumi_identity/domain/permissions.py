@@ -1,7 +1,7 @@
 """Every permission that the protos ask for, with what it allows."""
 
 PERMISSIONS = {
-    "audit.read": "Read the audit log of every service.",
+    "audit.read": "Read the audit log of every service, and anybody's security events.",
     "categories.write": "Make and change categories.",
     "coupons.read": "Read coupons and who redeemed them.",
     "coupons.write": "Make, change and delete coupons.",
@@ -20,9 +20,10 @@ PERMISSIONS = {
     "payments.refund": "Give money back.",
     "products.delete": "Remove deleted products and what goes with them, for good.",
     "products.write": "Import, make and change products and their variants, and read drafts.",
-    "roles.read": "Read roles and permissions.",
-    "roles.write": "Give roles to users and take them.",
-    "users.purge": "Remove deleted accounts for good.",
+    "roles.read": "Read roles and permissions, and who holds a role.",
+    "roles.write": "Make and change roles and permissions, and decide who holds them.",
+    "users.export": "Read all that the shop has of anybody.",
+    "users.purge": "Remove deleted accounts for good, and erase people from every service.",
     "users.read": "Read anybody's account and what they may do.",
-    "users.write": "Delete anybody's account and bring it back.",
+    "users.write": "Make, change, suspend, unlock and delete anybody's account, and bring it back.",
 }

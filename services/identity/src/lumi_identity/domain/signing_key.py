@@ -1,15 +1,14 @@
 """The keys that sign access tokens: when each begins and ends, and how its private half is kept."""
 
-import os
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from lumi_identity.domain.cipher import Cipher
 
 # A new key is published for two lives of the caches of key sets before it signs, so that everybody knows it then.
 CACHE_LIFE = timedelta(seconds=60)
@@ -18,14 +17,13 @@ LEAD = 2 * CACHE_LIFE
 OVERLAP = timedelta(days=1)
 # The very first key begins in the past, for processes whose clocks are behind that of the one who made it.
 _SKEW = timedelta(minutes=1)
-_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True)
 class SigningKey:
     """A key pair: signs from `not_before` until a younger one does, is published until `retire_at`.
 
-    `private_key` is sealed (see `KeyCipher`).
+    `private_key` is sealed.
     """
 
     kid: str
@@ -53,26 +51,31 @@ def next_begins(keys: Iterable[SigningKey], now: datetime, life: timedelta) -> d
     return now + LEAD if now >= youngest + life else None
 
 
+def waits(keys: Iterable[SigningKey], now: datetime) -> bool:
+    """Whether a key is there already that has yet to begin."""
+    return any(key.not_before > now for key in keys)
+
+
 def retires(begins: datetime, life: timedelta, longest: timedelta) -> datetime:
     """When a key is no longer published: late enough for the last token that it signed, of the `longest` life."""
     return begins + life + OVERLAP + longest
 
 
-class KeyCipher:
-    """Seals private keys with AES-256-GCM under a key derived from `secret`, bound to their `kid`."""
+def seal(cipher: Cipher, key: Ed25519PrivateKey, kid: str) -> bytes:
+    """The private key for its column."""
+    return cipher.seal(key.private_bytes_raw(), kid).encode()
 
-    def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(sha256(b"lumi identity signing keys\0" + secret).digest())
 
-    def seal(self, key: Ed25519PrivateKey, kid: str) -> bytes:
-        """The private key for its column: nonce, then ciphertext."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, key.private_bytes_raw(), kid.encode())
+def unseal(cipher: Cipher, sealed: bytes, kid: str) -> Ed25519PrivateKey:
+    """The private key of a column; raises ValueError when no key that is known sealed it."""
+    return Ed25519PrivateKey.from_private_bytes(cipher.open(_numbered(sealed), kid))
 
-    def open(self, sealed: bytes, kid: str) -> Ed25519PrivateKey:
-        """The private key of a column; raises ValueError when it was sealed with another secret."""
-        try:
-            raw = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], kid.encode())
-        except InvalidTag:
-            raise ValueError(f"signing key {kid} was encrypted with another key") from None
-        return Ed25519PrivateKey.from_private_bytes(raw)
+
+def is_sealed_anew(cipher: Cipher, sealed: bytes) -> bool:
+    """Whether it was sealed with today's key."""
+    return cipher.is_current(_numbered(sealed))
+
+
+def _numbered(sealed: bytes) -> str:
+    # Those that were sealed before keys had numbers are nonce and ciphertext alone, of the first key.
+    return sealed.decode() if sealed.isascii() else f"k1.{urlsafe_b64encode(sealed).decode()}"

@@ -1,6 +1,7 @@
 """A user as the shop knows them."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -51,6 +52,39 @@ class User:
         if etag and etag != self.etag:
             raise Aborted(Common.ETAG_MISMATCH, "the account has changed: read it again", field="etag", user_id=self.id)
 
+    def change(self, changes: Mapping[str, str | None], etag: str = "") -> list[str]:
+        """Set these columns, and say which of them were another; a new e-mail is not verified."""
+        self.expect(etag)
+        changed = sorted(name for name, value in changes.items() if getattr(self, name) != value)
+        for name in changed:
+            setattr(self, name, changes[name])
+        if "email" in changed:
+            self.email_verified, self.email_verified_at = False, None
+        return changed
+
+    def suspend(self, etag: str = "") -> bool:
+        """Keep its user out; False for one who is out already."""
+        self.expect(etag)
+        suspends = self.status is UserStatus.ACTIVE
+        if suspends:
+            self.status = UserStatus.SUSPENDED
+        return suspends
+
+    def reactivate(self, etag: str = "") -> bool:
+        """Let its user in again; False for one who is not suspended."""
+        self.expect(etag)
+        reactivates = self.status is UserStatus.SUSPENDED
+        if reactivates:
+            self.status = UserStatus.ACTIVE
+        return reactivates
+
+    def verify_email(self, now: datetime) -> bool:
+        """Believe that the e-mail reaches its user; False where that is believed already."""
+        if self.email_verified:
+            return False
+        self.email_verified, self.email_verified_at = True, now
+        return True
+
     def delete(self, now: datetime, etag: str = "") -> None:
         """Hide the account, which remembers what it was."""
         self.expect(etag)
@@ -80,4 +114,9 @@ class User:
 
 def normalised_email(email: str) -> str:
     """The address without spaces around it, in Unicode's composed form; the database's citext folds case."""
-    return unicodedata.normalize("NFC", email.strip())
+    return composed(email.strip())
+
+
+def composed(text: str) -> str:
+    """The text in Unicode's composed form, as addresses are kept."""
+    return unicodedata.normalize("NFC", text)

@@ -1,45 +1,50 @@
-"""Roles and permissions, and who holds them."""
+"""Roles and permissions, who holds them, and what somebody holds who is about to change that."""
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Select,
-    Text,
-    bindparam,
-    delete,
-    exists,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from collections.abc import Sequence
+from typing import Any
 
+from sqlalchemy import ColumnElement, Select, Text, bindparam, exists, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Executor, Row
 from lumi_common.db.page import Listing
-from lumi_common.db.record import Change, recorded
 from lumi_common.db.repository import Repository, live
 from lumi_common.db.statement import Statement
-from lumi_common.errors import NotFound, Reason
+from lumi_common.errors import NotFound, PermissionDenied, Reason
 from lumi_identity.domain.role import ADMIN, Holdings, Permission, Role, SeededRole
+from lumi_identity.domain.security import SecurityEvent
 from lumi_identity.domain.user import UserStatus
 from lumi_identity.storage.grants import permission_keys
+from lumi_identity.storage.links import (
+    ADD_PERMISSIONS,
+    ASSIGN_ROLE,
+    GRANT_PERMISSION,
+    MAKE_ROLE,
+    REMOVE_PERMISSIONS,
+    REVOKE_PERMISSION,
+    UNASSIGN_ROLE,
+)
+from lumi_identity.storage.locks import one_at_a_time
+from lumi_identity.storage.security import note
+from lumi_identity.storage.sessions import outdate
 from lumi_identity.storage.tables import (
     PERMISSION,
     ROLE,
-    USER,
-    USER_ROLE,
     common,
     permissions,
     role_permissions,
     roles,
+    user_permissions,
     user_roles,
     users,
 )
 
 _USER_ID, _ROLE_ID = bindparam("user_id", type_=Text), bindparam("role_id", type_=Text)
+_PERMISSION_ID = bindparam("permission_id", type_=Text)
+# What every change of roles and permissions asks for.
+_WRITE = "roles.write"
 
 
 def _with_permissions() -> Select[tuple[object, ...]]:
@@ -81,95 +86,42 @@ _ROLE_NAMES = (
     .where(user_roles.c.user_id == users.c.id)
     .order_by(roles.c.name)
 )
-_HOLDINGS = Statement(
+
+
+def _holdings(*which: ColumnElement[bool]) -> Statement:
+    names = func.array(_ROLE_NAMES.scalar_subquery(), type_=ARRAY(Text)).label("roles")
+    query = select(users.c.id, names, permission_keys(users.c.id, users))
+    return Statement(query.where(users.c.id == _USER_ID, *which))
+
+
+_HOLDINGS = _holdings(users.c.deleted_at.is_(None))
+_HOLDINGS_WITH_DELETED = _holdings()
+_HOLDINGS_OF_ACTIVE = _holdings(users.c.deleted_at.is_(None), users.c.status == UserStatus.ACTIVE)
+_HAS_PERMISSION = Statement(
+    select(exists().where(user_permissions.c.user_id == _USER_ID, user_permissions.c.permission_id == _PERMISSION_ID))
+)
+_HOLDERS = Statement(select(user_roles.c.user_id).where(user_roles.c.role_id == _ROLE_ID))
+
+
+def _count(query: Select[Any]) -> ColumnElement[int]:
+    return select(func.count()).select_from(query.subquery()).scalar_subquery()
+
+
+_GRANTS = Statement(
     select(
-        users.c.id,
-        func.array(_ROLE_NAMES.scalar_subquery(), type_=ARRAY(Text)).label("roles"),
-        permission_keys(users.c.id, users),
-    ).where(users.c.id == _USER_ID, users.c.deleted_at.is_(None))
-)
-
-
-def _of_user(action: str) -> Change:
-    """The user's row moves on with what belongs to it, and so orders it; the record is the link's alone."""
-    moved = update(users).where(users.c.id == _USER_ID).values(version=users.c.version + 1, updated_at=func.now())
-    return USER.change(moved, action, name="moved")
-
-
-_assigned = _of_user("user.role_assigned")
-_ASSIGN = recorded(
-    common,
-    USER_ROLE.change(
-        insert(user_roles).from_select(["user_id", "role_id"], select(_assigned.cte.c.id, _ROLE_ID)),
-        "user.role_assigned",
-    ),
-    root=_assigned,
-)
-_unassigned = _of_user("user.role_unassigned")
-_UNASSIGN = recorded(
-    common,
-    USER_ROLE.change(
-        delete(user_roles).where(user_roles.c.user_id == _unassigned.cte.c.id, user_roles.c.role_id == _ROLE_ID),
-        "user.role_unassigned",
-    ),
-    root=_unassigned,
-)
-
-
-def _filled(role_id: ColumnElement[str]) -> CTE:
-    """The links of a role with the permissions of these `keys`, written."""
-    chosen = permissions.c.key == func.any(bindparam("keys", type_=ARRAY(Text)))
-    return (
-        insert(role_permissions)
-        .from_select(["role_id", "permission_id"], select(role_id, permissions.c.id).where(chosen))
-        .returning(role_permissions.c.role_id, role_permissions.c.permission_id)
-        .cte("filled")
+        _count(
+            select(role_permissions.c.role_id)
+            .join(roles, roles.c.id == role_permissions.c.role_id)
+            .where(role_permissions.c.permission_id == _PERMISSION_ID, roles.c.name != ADMIN)
+        ).label("roles"),
+        _count(select(user_permissions.c.user_id).where(user_permissions.c.permission_id == _PERMISSION_ID)).label(
+            "users"
+        ),
     )
+)
 
-
-# Its permissions come with the role, by one statement and as one change.
-_made = ROLE.change(
-    insert(roles).values({name: bindparam(name, type_=roles.c[name].type) for name in ("id", "name", "description")}),
-    "role.created",
-    name="made",
-)
-_made_with = _filled(_made.cte.c.id)
-_keys_made_with = (
-    select(func.coalesce(func.jsonb_agg(permissions.c.key, type_=JSONB), literal_column("'[]'::jsonb")))
-    .select_from(_made_with.join(permissions, permissions.c.id == _made_with.c.permission_id))
-    .scalar_subquery()
-)
-_told_of_role = select(
-    func.jsonb_set(_made.cte.c.record, literal_column("'{after,permissions}'"), _keys_made_with, type_=JSONB).label(
-        "record"
-    )
-).cte("told_once")
-_MAKE_ROLE = recorded(common, Change(ROLE, _told_of_role, _made.action), root=_made)
-
-_widened = ROLE.change(
-    update(roles).where(roles.c.id == _ROLE_ID).values(updated_at=func.now()), "role.permissions_added", name="widened"
-)
-_granted = _filled(_widened.cte.c.id)
-# However many permissions came, it is one change of one role.
-_told = (
-    select(
-        func.jsonb_build_object(
-            *(literal_column(f"'{part}'") for part in ("entity", "Role", "id")),
-            _granted.c.role_id,
-            *(literal_column(part) for part in ("'action'", "'role.permissions_added'", "'audit'", "true", "'after'")),
-            func.jsonb_build_object(
-                literal_column("'permissions'"),
-                func.jsonb_agg(permissions.c.key, type_=JSONB),
-                type_=JSONB,
-            ),
-            type_=JSONB,
-        ).label("record")
-    )
-    .join_from(_granted, permissions, permissions.c.id == _granted.c.permission_id)
-    .group_by(_granted.c.role_id)
-    .cte("told_once")
-)
-_ADD_PERMISSIONS = recorded(common, Change(ROLE, _told, _widened.action), root=_widened)
+HOLDERS = Listing(select(user_roles.c.user_id), user_roles.c.user_id, {"role_id": user_roles.c.role_id == _ROLE_ID})
+"""Ids of the users who hold a role, by the age of their account."""
 
 
 class PermissionRepository(Repository[Permission]):
@@ -177,9 +129,36 @@ class PermissionRepository(Repository[Permission]):
 
     aggregate, common, entity = PERMISSION, common, Permission
 
+    async def grants(self, id: str) -> dict[str, int]:
+        """How many `roles` beside the admins' hold it, and how many `users` directly."""
+        row = await self._on.fetchrow(_GRANTS, permission_id=id)
+        assert row is not None
+        return dict(zip(row.keys(), row.values(), strict=True))
+
+    async def is_granted(self, id: str, user_id: str) -> bool:
+        """Whether the user has it directly."""
+        return bool(await self._on.fetchval(_HAS_PERMISSION, user_id=user_id, permission_id=id))
+
+    async def grant(self, id: str, user_id: str, context: Context) -> None:
+        """Give it to a user who has not got it directly."""
+        await self._on.fetchrow(GRANT_PERMISSION, user_id=user_id, permission_id=id)
+        await self._tell(SecurityEvent.PERMISSION_GRANTED, id, user_id, context)
+
+    async def revoke(self, id: str, user_id: str, context: Context) -> None:
+        """Take it from a user who has it directly."""
+        await self._on.fetchrow(REVOKE_PERMISSION, user_id=user_id, permission_id=id)
+        await self._tell(SecurityEvent.PERMISSION_REVOKED, id, user_id, context)
+
+    async def _tell(self, event: SecurityEvent, id: str, user_id: str, context: Context) -> None:
+        await note(self._on, event, user_id, context, {"permission_id": id})
+        await outdate(self._on, [user_id])
+
 
 class RoleRepository(Repository[Role]):
-    """Roles with the keys of their permissions; both ways of giving somebody a role need the role locked."""
+    """Roles with the keys of their permissions.
+
+    Whoever changes a role or who holds it has it locked; those whose permissions change need another access token.
+    """
 
     aggregate, common, entity = ROLE, common, Role
 
@@ -204,8 +183,12 @@ class RoleRepository(Repository[Role]):
     async def make(self, seed: SeededRole) -> str:
         """Write a role that is not there, with its permissions; its id."""
         id, keys = cuid(), list(seed.permissions)
-        await self._on.fetchrow(_MAKE_ROLE, id=id, name=seed.name, description=seed.description, keys=keys)
+        await self._on.fetchrow(MAKE_ROLE, id=id, name=seed.name, description=seed.description, keys=keys)
         return id
+
+    async def holders(self, id: str) -> list[str]:
+        """Ids of the users who hold the role, deleted ones among them."""
+        return [row["user_id"] for row in await self._on.fetch(_HOLDERS, role_id=id)]
 
     async def is_held(self, role_id: str, user_id: str) -> bool:
         """Whether the user holds the role."""
@@ -215,17 +198,40 @@ class RoleRepository(Repository[Role]):
         """How many active users beside this one hold the role."""
         return int(await self._on.fetchval(_OTHER_HOLDERS, user_id=user_id, role_id=role_id))
 
-    async def assign(self, role_id: str, user_id: str) -> None:
+    async def assign(self, role_id: str, user_id: str, context: Context) -> None:
         """Give the role to a user who has not got it."""
-        await self._on.fetchrow(_ASSIGN, user_id=user_id, role_id=role_id)
+        await self._on.fetchrow(ASSIGN_ROLE, user_id=user_id, role_id=role_id)
+        await note(self._on, SecurityEvent.ROLE_ASSIGNED, user_id, context, {"role_id": role_id})
+        await outdate(self._on, [user_id])
 
-    async def unassign(self, role_id: str, user_id: str) -> None:
+    async def unassign(self, role_id: str, user_id: str, context: Context) -> None:
         """Take the role from a user who has it."""
-        await self._on.fetchrow(_UNASSIGN, user_id=user_id, role_id=role_id)
+        await self._on.fetchrow(UNASSIGN_ROLE, user_id=user_id, role_id=role_id)
+        await note(self._on, SecurityEvent.ROLE_UNASSIGNED, user_id, context, {"role_id": role_id})
+        await outdate(self._on, [user_id])
 
-    async def add_permissions(self, role_id: str, keys: list[str]) -> None:
+    async def add_permissions(self, role_id: str, keys: Sequence[str], context: Context) -> None:
         """Put permissions that it lacks into the role."""
-        await self._on.fetchrow(_ADD_PERMISSIONS, role_id=role_id, keys=keys)
+        await self._on.fetchrow(ADD_PERMISSIONS, role_id=role_id, keys=keys)
+        await self._tell(SecurityEvent.ROLE_PERMISSION_ADDED, role_id, keys, context)
+
+    async def remove_permissions(self, role_id: str, keys: Sequence[str], context: Context) -> None:
+        """Take permissions that it holds out of the role."""
+        await self._on.fetchrow(REMOVE_PERMISSIONS, role_id=role_id, keys=keys)
+        await self._tell(SecurityEvent.ROLE_PERMISSION_REMOVED, role_id, keys, context)
+
+    async def include(self, admins: Role, key: str) -> None:
+        """Put a permission of the shop's own into the admins' role; no method asks for it, so their tokens will do."""
+        await self._on.fetchrow(ADD_PERMISSIONS, role_id=admins.id, keys=[key])
+
+    async def exclude(self, admins: Role, key: str) -> None:
+        """Take one out of it that is about to go."""
+        await self._on.fetchrow(REMOVE_PERMISSIONS, role_id=admins.id, keys=[key])
+
+    async def _tell(self, event: SecurityEvent, id: str, keys: Sequence[str], context: Context) -> None:
+        """It is an event of whoever did it; the service's own doing has its audit record."""
+        await note(self._on, event, context.principal.id, context, {"role_id": id, "permissions": list(keys)})
+        await outdate(self._on, await self.holders(id))
 
     def _found(self, row: Row | None, id: str) -> Role:
         if row is None:
@@ -240,11 +246,34 @@ def role(row: Row) -> Role:
     )
 
 
-async def get_holdings(on: Executor, user_id: str) -> Holdings:
+async def get_holdings(on: Executor, user_id: str, *, include_deleted: bool = False) -> Holdings:
     """What the user holds; raises NotFound for no such user."""
-    row = await on.fetchrow(_HOLDINGS, user_id=user_id)
+    row = await on.fetchrow(_HOLDINGS_WITH_DELETED if include_deleted else _HOLDINGS, user_id=user_id)
     if row is None:
         raise NotFound(Reason.NOT_FOUND, "no such user", entity="User", id=user_id)
+    return _held(row)
+
+
+async def lock_access(on: Executor) -> None:
+    """Nobody else changes roles, permissions or who holds them until the transaction ends."""
+    await one_at_a_time(on, "access")
+
+
+async def lock_authority(on: Executor, user_id: str) -> Holdings:
+    """The same for a user, with what they hold now, whatever their token says.
+
+    Raises PermissionDenied when they may not change any of it any more.
+    """
+    await lock_access(on)
+    row = await on.fetchrow(_HOLDINGS_OF_ACTIVE, user_id=user_id)
+    if row is None or _WRITE not in row["permissions"]:
+        raise PermissionDenied(
+            Reason.PERMISSION_MISSING, f"this method needs the permission {_WRITE}", permission=_WRITE
+        )
+    return _held(row)
+
+
+def _held(row: Row) -> Holdings:
     return Holdings(row["id"], list(row["roles"]), list(row["permissions"]))
 
 

@@ -41,21 +41,32 @@ INVARIANTS = (
         "I3",
         "C",
         "identity",
-        "the failed sign-ins that are counted are those that were written down since the last that succeeded",
+        "the failed sign-ins that are counted are those that were written down since the last that succeeded, and of "
+        "the codes of a second factor each was taken once, the youngest last",
         """
         with last as (
             select user_id, max(created_at) as at from identity.security_events
-            where type = 'signed_in' and user_id is not null group by 1
+            where type in ('signed_in', 'account_unlocked') and user_id is not null group by 1
         ), failed as (
             select user_id,
                 count(*) filter (where last.at is null or created_at > last.at + interval '1 minute') as at_least,
                 count(*) filter (where last.at is null or created_at > last.at - interval '1 minute') as at_most
             from identity.security_events left join last using (user_id)
-            where type = 'sign_in_failed' and user_id is not null group by 1
+            where type in ('sign_in_failed', 'two_factor_failed') and user_id is not null group by 1
+        ), taken as (
+            select user_id, (payload ->> 'step')::bigint as step, count(*) as times
+            from identity.security_events
+            where type in ('two_factor_enabled', 'two_factor_passed') and user_id is not null group by 1, 2
         )
-        select u.id as user_id, failed_login_count as counted, at_least, at_most
+        select u.id as user_id, failed_login_count as counted, at_least, at_most, null as step, null as times
         from identity.users u left join failed on failed.user_id = u.id
         where failed_login_count not between coalesce(at_least, 0) and coalesce(at_most, 0)
+        union all
+        select user_id, null, null, null, step, times from taken where times > 1
+        union all
+        select u.id, null, null, null, u.last_totp_step, null
+        from identity.users u left join (select user_id, max(step) as last from taken group by 1) t on t.user_id = u.id
+        where u.last_totp_step is distinct from t.last
         """,
     ),
     Invariant(
@@ -66,6 +77,19 @@ INVARIANTS = (
         """
         select min(id) as user_id, max(id) as other, count(*) as users from identity.users
         group by lower(email::text) having count(*) > 1
+        """,
+    ),
+    Invariant(
+        "X6",
+        "Q",
+        "identity",
+        "an erasure comes to its end within a day, and its subject has no account then",
+        """
+        select e.id as erasure_id, e.step, null as user_id from identity.erasures e
+        where e.step <> 'COMPLETE' and e.created_at < now() - interval '1 day'
+        union all
+        select e.id, e.step, u.id from identity.erasures e join identity.users u on u.id = e.subject_id
+        where e.step <> 'COUNT'
         """,
     ),
     *of_every_schema(metadata),

@@ -1,6 +1,6 @@
 """Signing keys."""
 
-from sqlalchemy import LargeBinary, Text, bindparam, func, insert, select
+from sqlalchemy import LargeBinary, Text, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lumi_common.cuid import cuid
@@ -27,6 +27,18 @@ _INSERT = Statement(
         retire_at=bindparam("retire_at", type_=timestamp),
     )
 )
+_KID = bindparam("of_kid", type_=Text)
+_RESEAL = Statement(
+    update(signing_keys)
+    .where(signing_keys.c.kid == _KID, signing_keys.c.private_key == bindparam("before", type_=LargeBinary))
+    .values(private_key=bindparam("after", type_=LargeBinary), updated_at=func.now())
+)
+_WITHDRAW = Statement(
+    update(signing_keys)
+    .where(signing_keys.c.kid == _KID, signing_keys.c.retire_at > func.now())
+    .values(retire_at=func.now(), updated_at=func.now())
+    .returning(signing_keys.c.id)
+)
 
 
 async def published(on: Executor) -> list[SigningKey]:
@@ -37,3 +49,13 @@ async def published(on: Executor) -> list[SigningKey]:
 async def insert_key(on: Executor, key: SigningKey) -> None:
     """Keep a new key."""
     await on.fetch(_INSERT, id=cuid(), **{name: getattr(key, name) for name in _COLUMNS})
+
+
+async def reseal_key(on: Executor, kid: str, *, before: bytes, after: bytes) -> None:
+    """Keep the same private key under another seal."""
+    await on.fetch(_RESEAL, of_kid=kid, before=before, after=after)
+
+
+async def withdraw_key(on: Executor, kid: str) -> bool:
+    """Publish a key no longer, though it lived; False when there is none of this name."""
+    return await on.fetchrow(_WITHDRAW, of_kid=kid) is not None

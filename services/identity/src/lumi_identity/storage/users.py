@@ -1,28 +1,63 @@
-"""Users, their passwords, failed sign-ins, and what becomes of an account that is deleted."""
+"""Users, their passwords, and what becomes of an account that is deleted."""
 
-from sqlalchemy import Text, bindparam, func, insert, literal_column, select, true, update
-from sqlalchemy.dialects.postgresql import CITEXT
+from collections.abc import Sequence
+
+from sqlalchemy import Text, bindparam, cast, func, insert, or_, update
+from sqlalchemy.dialects.postgresql import ARRAY, CITEXT
 
 from lumi_common.context import Context
+from lumi_common.db.page import Listing
 from lumi_common.db.record import recorded
 from lumi_common.db.removal import removal
 from lumi_common.db.repository import Repository, live
 from lumi_common.db.statement import Statement
+from lumi_common.db.tables import timestamp
+from lumi_identity.domain.mails import Template
+from lumi_identity.domain.one_time_token import Purpose
 from lumi_identity.domain.security import SecurityEvent
-from lumi_identity.domain.user import User
+from lumi_identity.domain.user import User, UserStatus
+from lumi_identity.storage import one_time_tokens
+from lumi_identity.storage.forgetting import Before, forget
+from lumi_identity.storage.mails import mail, queue
 from lumi_identity.storage.references import AGGREGATES
-from lumi_identity.storage.security import event, facts
-from lumi_identity.storage.sessions import END_ALL
+from lumi_identity.storage.security import event, note
+from lumi_identity.storage.sessions import end_sessions
+from lumi_identity.storage.sign_in_attempts import forgive
 from lumi_identity.storage.tables import USER, common, users
 
 _ID = users.c.id == bindparam("user_id", type_=Text)
 
 # A session that ends holds its own row and asks for its user's key after; whoever holds the user asks for the sessions.
 _HOLD = Statement(live(users).where(_ID).with_for_update(key_share=True))
-_back = live(users).with_only_columns(users.c.id).where(_ID).cte("back")
-_UNDELETED = Statement(event(SecurityEvent.ACCOUNT_UNDELETED, _back, _back.c.id))
-_FORGET_ORIGINS = Statement(select(func.identity.forget_origins(bindparam("user_id", type_=Text))))
 _PURGE = removal(common, USER, "user.purged", AGGREGATES)
+_MANY = Statement(live(users).where(users.c.id == func.any(bindparam("ids", type_=ARRAY(Text)))))
+# Counts of failed sign-ins are told of by security events; that staff forgot them is told here.
+_UNLOCKED = recorded(
+    common,
+    USER.change(
+        update(users)
+        .where(_ID, or_(users.c.failed_login_count > 0, users.c.lockout_until.is_not(None)))
+        .values(failed_login_count=0, lockout_until=None, version=users.c.version + 1, updated_at=func.now()),
+        "user.unlocked",
+    ),
+)
+
+LISTING = Listing(
+    live(users, include_deleted=True),
+    users.c.id,
+    {
+        # By the status, which says the same: asked for the time, the database would sort all accounts to find a page.
+        "live": users.c.status != UserStatus.DELETED,
+        "status": users.c.status == bindparam("status", type_=users.c.status.type),
+        "email_prefix": func.starts_with(
+            func.lower(cast(users.c.email, Text)), func.lower(bindparam("email_prefix", type_=Text))
+        ),
+        "start": users.c.created_at >= bindparam("start", type_=timestamp),
+        "end": users.c.created_at < bindparam("end", type_=timestamp),
+    },
+    descending=True,
+)
+"""Accounts, the last made first."""
 
 
 class UserRepository(Repository[User]):
@@ -30,29 +65,85 @@ class UserRepository(Repository[User]):
 
     aggregate, common, entity, owner = USER, common, User, "id"
 
+    async def find_many(self, ids: Sequence[str]) -> list[User]:
+        """Those of these accounts that there are, in this order."""
+        found = {row["id"]: self.row(row) for row in await self._on.fetch(_MANY, ids=list(ids))}
+        return [found[id] for id in ids if id in found]
+
     async def hold(self, id: str) -> User:
         """Like `lock`, though what refers to the user may still come and go; raises NotFound."""
-        row = await self._on.fetchrow(_HOLD, user_id=id)
-        if row is None:
+        held = await self.find_held(id)
+        if held is None:
             raise self.not_found(id)
+        return held
+
+    async def find_held(self, id: str) -> User | None:
+        """The account, held likewise, or None."""
+        row = await self._on.fetchrow(_HOLD, user_id=id)
+        return None if row is None else self.row(row)
+
+    async def create(self, user: User, context: Context) -> User:
+        """Write an account that staff made, and mail its owner how to choose a password."""
+        made = await self.insert(user, "user.created")
+        await note(self._on, SecurityEvent.ACCOUNT_CREATED, user.id, context)
+        await queue(self._on, user.email, Template.RESET_PASSWORD, {"user_id": user.id})
+        return made
+
+    async def save_changed(self, user: User, changed: Sequence[str], context: Context) -> User:
+        """Write an account, which is held, whose columns `changed` are others now."""
+        saved = await self.save(user, "user.updated")
+        await note(self._on, SecurityEvent.ACCOUNT_UPDATED, user.id, context, {"fields": list(changed)})
+        return saved
+
+    async def move(self, user: User, old_email: str, context: Context) -> None:
+        """See to it that an account, which is held, is reached at its new e-mail alone, and tell the old one so."""
+        await note(self._on, SecurityEvent.EMAIL_CHANGED, user.id, context)
+        for purpose in (Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD):
+            await one_time_tokens.end(self._on, user.id, purpose)
+        await queue(self._on, old_email, Template.EMAIL_CHANGED, {"user_id": user.id})
+        await queue(self._on, user.email, Template.VERIFY_EMAIL, {"user_id": user.id})
+
+    async def save_suspended(self, user: User, context: Context) -> User:
+        """Write that an account, which is held, was suspended, and end all its sessions."""
+        saved = await self.save(user, "user.suspended")
+        await end_sessions(self._on, user.id, SecurityEvent.ACCOUNT_SUSPENDED, context)
+        return saved
+
+    async def save_reactivated(self, user: User, context: Context) -> User:
+        """Write that an account, which is held, is no longer suspended."""
+        saved = await self.save(user, "user.reactivated")
+        await note(self._on, SecurityEvent.ACCOUNT_REACTIVATED, user.id, context)
+        return saved
+
+    async def unlock(self, user: User, context: Context) -> User:
+        """Forget the failed sign-ins of an account, which is held; the same account where there were none."""
+        await forgive(self._on, user.id)
+        row = await self._on.fetchrow(_UNLOCKED, user_id=user.id)
+        if row is None:
+            return user
+        await note(self._on, SecurityEvent.ACCOUNT_UNLOCKED, user.id, context)
         return self.row(row)
 
     async def save_deleted(self, user: User, context: Context) -> User:
         """Write that an account, which is held, was deleted, and end all its sessions."""
         saved = await self.save(user, "user.deleted")
-        await self._on.fetch(END_ALL, user_id=user.id, **facts(context))
+        await end_sessions(self._on, user.id, SecurityEvent.ACCOUNT_DELETED, context)
         return saved
 
     async def save_undeleted(self, user: User, context: Context) -> User:
         """Write that an account, which is locked, is back."""
         saved = await self.save(user, "user.undeleted")
-        await self._on.fetch(_UNDELETED, user_id=user.id, **facts(context))
+        await note(self._on, SecurityEvent.ACCOUNT_UNDELETED, user.id, context)
         return saved
 
-    async def remove(self, user: User) -> None:
-        """Delete an account, which is locked, with all that is its own; what it did stays, and was nobody's doing."""
-        await self._on.fetch(_FORGET_ORIGINS, user_id=user.id)
+    async def remove(self, user: User) -> Before:
+        """Delete an account, which is locked, with all that is its own; what it did stays, and was nobody's doing.
+
+        Who its owner was before signing in.
+        """
+        before = await forget(self._on, user.id)
         await self._on.fetch(_PURGE, id=user.id)
+        return before
 
 
 _signed_up = USER.change(
@@ -67,9 +158,14 @@ _signed_up = USER.change(
 SIGN_UP = recorded(
     common,
     _signed_up,
-    parts=(event(SecurityEvent.SIGNED_UP, _signed_up.cte, _signed_up.cte.c.id).cte("event"),),
+    parts=(
+        event(SecurityEvent.SIGNED_UP, _signed_up.cte, _signed_up.cte.c.id).cte("event"),
+        mail(Template.VERIFY_EMAIL, _signed_up.cte, _signed_up.cte.c.id, cast(_signed_up.cte.c.email, Text)).cte(
+            "mail"
+        ),
+    ),
 )
-"""A new user, as written."""
+"""A new user, as written, who is mailed a link to verify their e-mail."""
 
 _BY_EMAIL = users.c.email == bindparam("email", type_=CITEXT)
 
@@ -78,24 +174,6 @@ FIND_BY_EMAIL = Statement(live(users).where(_BY_EMAIL))
 
 FIND_BY_EMAIL_WITH_DELETED = Statement(live(users, include_deleted=True).where(_BY_EMAIL))
 """Likewise, of an account that is deleted too: its address stays taken."""
-
-_counted = (
-    update(users)
-    .where(_ID)
-    .values(failed_login_count=users.c.failed_login_count + 1, updated_at=func.now())
-    .returning(users.c.id, users.c.failed_login_count)
-    .cte("counted")
-)
-# From nothing joined with the count, so that a try at an unknown address leaves its event too, and takes as long.
-_tried = (
-    select(_counted.c.id)
-    .select_from(select(literal_column("1")).subquery("nothing").outerjoin(_counted, true()))
-    .cte("tried")
-)
-SIGN_IN_FAILED = Statement(
-    select(_counted.c.failed_login_count).add_cte(event(SecurityEvent.SIGN_IN_FAILED, _tried, _tried.c.id).cte("event"))
-)
-"""Count a failed sign-in exactly, whatever runs beside it; `user_id` is None for an unknown address."""
 
 
 def _set_password(action: str) -> Statement:

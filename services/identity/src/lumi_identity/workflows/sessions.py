@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database, Executor, Row
+from lumi_common.errors import Reason as Common
 from lumi_common.errors import Unauthenticated
 from lumi_common.principal import Principal
 from lumi_identity.domain.errors import Reason
-from lumi_identity.domain.session import RefreshTokens, Use, parse
+from lumi_identity.domain.session import RefreshTokens, Session, Use, parse
 from lumi_identity.domain.user import User
 from lumi_identity.storage import sessions
 from lumi_identity.storage.security import facts
@@ -28,74 +30,134 @@ class Tokens:
     refresh_expires_at: datetime
 
 
+class AccessToken(NamedTuple):
+    """An access token by itself, and when it ends."""
+
+    token: str
+    expires_at: datetime
+
+
 class Sessions:
-    """Sessions of users; `life` is how long one lives without being refreshed."""
+    """Sessions of users.
+
+    `life` is how long one lives without being refreshed, `stepped_up` how long a proof counts that was given anew.
+    """
 
     def __init__(
-        self, database: Database, *, tokens: RefreshTokens, keyring: Keyring, threads: Threads, life: timedelta
+        self,
+        database: Database,
+        *,
+        tokens: RefreshTokens,
+        keyring: Keyring,
+        threads: Threads,
+        life: timedelta,
+        stepped_up: timedelta = timedelta(minutes=5),
     ) -> None:
         self._database, self._refresh_tokens, self._keyring = database, tokens, keyring
-        self._token_threads, self._life = threads, life
+        self._token_threads, self._life, self._stepped_up = threads, life, stepped_up
 
     async def begin(self, context: Context, user: User, *, fingerprint: str | None) -> Tokens | None:
         """A new session; None for a user who was suspended, deleted or given another password since they were read."""
         session_id = cuid()
-        row = await self._database.fetchrow(
-            sessions.OPEN,
-            user_id=user.id,
-            password_hash=user.password_hash,
-            session_id=session_id,
-            refresh_token_hash=await self._token_threads.run(self._refresh_tokens.hash, session_id, 1),
-            fingerprint=fingerprint,
-            lifetime=self._life,
-            **facts(context),
-        )
-        return None if row is None else self._tokens(session_id, 1, row)
+        hashed = await self._token_threads.run(self._refresh_tokens.hash, session_id, 1)
+        known = {"user_id": user.id, "password_hash": user.password_hash}
+        while (found := await self._database.fetchrow(sessions.FIND_USER, **known)) is not None:
+            opened = await self._database.fetchrow(
+                sessions.OPEN,
+                session_id=session_id,
+                not_before=found["not_before"],
+                refresh_token_hash=hashed,
+                fingerprint=fingerprint,
+                lifetime=self._life,
+                **known,
+                **facts(context),
+            )
+            if opened is not None:
+                return self._tokens(opened)
+        return None
 
     async def refresh(self, context: Context, refresh_token: str) -> Tokens:
         """The successors of a refresh token; raises Unauthenticated for one that is not good, or no longer."""
-        presented = parse(refresh_token)
+        presented, judged = parse(refresh_token), 0
         while presented is not None:
             row = await self._database.fetchrow(sessions.FIND, session_id=presented.session_id)
             if row is None:
                 break
             session = sessions.session(row)
-            use = await self._token_threads.run(self._refresh_tokens.judge, session, presented.secret)
+            if session.generation != judged:
+                use, successor = await self._token_threads.run(self._judge, session, presented.secret)
+                judged = session.generation
             if use is Use.CURRENT:
-                rotated = await self._rotate(session.id, session.generation)
-                if rotated is not None:
-                    return self._tokens(session.id, session.generation + 1, rotated)
-                continue  # another call came first: look again at what this token is by now
-            if use is Use.REPEATED:
-                return self._tokens(session.id, session.generation, row)
-            if use is Use.REUSED:
+                issued = await self._rotate(session, row, successor)
+            elif use is Use.REPEATED:
+                issued = await self._reissue(session, row)
+            elif use is Use.REUSED:
                 await self._database.fetch(sessions.REVOKE_FAMILY, family_id=session.family_id, **facts(context))
                 raise Unauthenticated(Reason.REFRESH_TOKEN_REUSED, "the refresh token was used before")
-            break
+            else:
+                break
+            if issued is not None:
+                return self._tokens(issued)
+            # Another call came first, or what the user may do has changed: look again.
         raise Unauthenticated(Reason.REFRESH_TOKEN_INVALID, "the refresh token is not good")
+
+    async def step_up(self, context: Context) -> AccessToken:
+        """An access token of the caller's own session that counts as a fresh proof; raises Unauthenticated when the
+        session is over.
+
+        Whoever calls this has just proved who they are.
+        """
+        while (
+            row := await self._database.fetchrow(sessions.FIND, session_id=context.principal.session_id)
+        ) is not None:
+            issued = await self._reissue(sessions.session(row), row)
+            if issued is not None:
+                return self._access_token(issued, stepped_up_until=issued["issued_at"] + self._stepped_up)
+        raise Unauthenticated(Common.TOKEN_INVALID, "the session is over")
 
     async def sign_out(self, on: Executor, context: Context) -> None:
         """End the session of the caller's access token."""
         principal = context.principal
         await on.fetch(sessions.SIGN_OUT, session_id=principal.session_id, user_id=principal.id, **facts(context))
 
-    async def _rotate(self, session_id: str, generation: int) -> Row | None:
-        hashed = await self._token_threads.run(self._refresh_tokens.hash, session_id, generation + 1)
+    def _judge(self, session: Session, secret: str) -> tuple[Use, str]:
+        """What the secret is to the session and, of the good one, the hash of its successor."""
+        use = self._refresh_tokens.judge(session, secret)
+        successor = self._refresh_tokens.hash(session.id, session.generation + 1) if use is Use.CURRENT else ""
+        return use, successor
+
+    async def _rotate(self, session: Session, found: Row, successor: str) -> Row | None:
         return await self._database.fetchrow(
             sessions.ROTATE,
-            session_id=session_id,
-            generation=generation,
-            refresh_token_hash=hashed,
+            session_id=session.id,
+            generation=session.generation,
+            user_id=session.user_id,
+            not_before=found["not_before"],
+            refresh_token_hash=successor,
             lifetime=self._life,
         )
 
-    def _tokens(self, session_id: str, generation: int, row: Row) -> Tokens:
-        principal = Principal.user(row["user_id"], row["permissions"], session_id)
-        access_token, expires = self._keyring.sign(principal)
-        return Tokens(
-            session_id=session_id,
-            access_token=access_token,
-            access_expires_at=datetime.fromtimestamp(expires, UTC),
-            refresh_token=self._refresh_tokens.token(session_id, generation),
-            refresh_expires_at=row["expires_at"],
+    async def _reissue(self, session: Session, found: Row) -> Row | None:
+        return await self._database.fetchrow(
+            sessions.REISSUE,
+            session_id=session.id,
+            generation=session.generation,
+            user_id=session.user_id,
+            not_before=found["not_before"],
         )
+
+    def _tokens(self, issued: Row) -> Tokens:
+        access = self._access_token(issued)
+        return Tokens(
+            session_id=issued["id"],
+            access_token=access.token,
+            access_expires_at=access.expires_at,
+            refresh_token=self._refresh_tokens.token(issued["id"], issued["generation"]),
+            refresh_expires_at=issued["expires_at"],
+        )
+
+    def _access_token(self, issued: Row, *, stepped_up_until: datetime | None = None) -> AccessToken:
+        until = 0 if stepped_up_until is None else int(stepped_up_until.timestamp())
+        principal = Principal("user", issued["user_id"], issued["id"], frozenset(issued["permissions"]), until)
+        token, expires = self._keyring.sign(principal, issued["issued_at"])
+        return AccessToken(token, datetime.fromtimestamp(expires, UTC))

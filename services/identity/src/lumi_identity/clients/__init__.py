@@ -1,0 +1,1 @@
+"""Whom identity asks: whoever carries its mails, and the other services."""
