@@ -20,6 +20,7 @@ from lumi_catalogue.clients.orders import Orders
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.settings import CatalogueSettings
 from lumi_catalogue.storage.invariants import INVARIANTS
+from lumi_catalogue.storage.personal import PEOPLE
 from lumi_catalogue.storage.references import REFERRER
 from lumi_catalogue.workflows.expiry import Expiry
 from lumi_catalogue.workflows.paid import commit_paid
@@ -67,7 +68,7 @@ async def compose(runtime: Runtime[CatalogueSettings]) -> None:
     runtime.serve(add_CategoryServiceServicer_to_server, CategoryService(db, clock))
     runtime.serve(add_InventoryServiceServicer_to_server, InventoryService(db, desk))
     runtime.serve(add_TransferServiceServicer_to_server, TransferService(db))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, PEOPLE, INVARIANTS)
 
     runtime.consume("catalogue-reservations", InTransaction(commit_paid), types=("order.paid",))
     expiry = Expiry(db, clock, Orders(runtime.peer("orders")), hold=hold)

@@ -9,6 +9,7 @@ from lumi_marketing.api.coupons import CouponService
 from lumi_marketing.domain.errors import Reason
 from lumi_marketing.settings import MarketingSettings
 from lumi_marketing.storage.invariants import INVARIANTS
+from lumi_marketing.storage.personal import PEOPLE
 from lumi_marketing.storage.references import REFERRER
 
 REFUSALS = {
@@ -19,4 +20,4 @@ REFUSALS = {
 async def compose(runtime: Runtime[MarketingSettings]) -> None:
     """Serve coupons."""
     runtime.serve(add_CouponServiceServicer_to_server, CouponService(runtime.db, runtime.clock))
-    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, PEOPLE, INVARIANTS)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from lumi.orders.v1.cart_pb2_grpc import add_CartServiceServicer_to_server
 from lumi.orders.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 from lumi.orders.v1.order_pb2_grpc import add_OrderServiceServicer_to_server
 
+from lumi_common.context import Context
 from lumi_common.events.handlers import InTransaction
 from lumi_common.service import Runtime
 from lumi_orders.api import convert
@@ -19,8 +21,10 @@ from lumi_orders.clients.payments import Payments
 from lumi_orders.settings import OrdersSettings
 from lumi_orders.storage.checkouts import Checkouts
 from lumi_orders.storage.invariants import INVARIANTS
+from lumi_orders.storage.personal import PEOPLE
 from lumi_orders.storage.references import REFERRER
 from lumi_orders.storage.refusals import REFUSALS
+from lumi_orders.storage.retention import forget_old
 from lumi_orders.workflows.addresses import AddressBook
 from lumi_orders.workflows.cancel import Cancellation
 from lumi_orders.workflows.checkout import Checkout
@@ -52,6 +56,14 @@ def peers_of(runtime: Runtime[OrdersSettings]) -> Peers:
         Marketing(runtime.peer("marketing")),
         Identity(runtime.peer("identity")),
     )
+
+
+_HOUR = 3600.0
+
+
+async def _forget_old(runtime: Runtime[OrdersSettings]) -> None:
+    age = timedelta(days=runtime.settings.order_retention_days)
+    await forget_old(runtime.db.on(Context.system("orders.retention")), age)
 
 
 async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) -> None:
@@ -97,7 +109,8 @@ async def compose(runtime: Runtime[OrdersSettings], peers: Peers | None = None) 
     orders = OrderService(db, clock, checkout, cancellation, retry, runtime.deletions)
     runtime.serve(add_CartServiceServicer_to_server, carts)
     runtime.serve(add_OrderServiceServicer_to_server, orders)
-    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, INVARIANTS)
+    runtime.serve_operations(add_OperationsServiceServicer_to_server, REFERRER, PEOPLE, INVARIANTS)
     runtime.consume("orders-payments", InTransaction(Settlement(clock).apply), types=(SETTLED,))
     runtime.every(settings.sweep_seconds, "sweeper", sweeper.sweep)
+    runtime.every(_HOUR, "retention", partial(_forget_old, runtime))
     runtime.gauge("lumi.orders.checkouts", Checkouts(db).count_by_step, by="lumi.step", unit="{checkout}")

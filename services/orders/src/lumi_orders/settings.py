@@ -72,12 +72,14 @@ class OrdersSettings(Settings):
 
     `order_expiry_seconds`: how long an order may wait for its money; `cart_expiry_seconds`: how long a cart may be left
     alone; `sweep_seconds`: how often both, and what a crash left, are looked for; `retry_seconds`: the first pause
-    before what failed is tried again.
+    before what failed is tried again; `order_retention_days`: how long orders, and what was paid for them, have to say
+    whose they were.
     """
 
     order_expiry_seconds: float = Field(3600, gt=0)
     cart_expiry_seconds: float = Field(_MONTH, gt=0)
     retry_seconds: float = Field(5, gt=0)
+    order_retention_days: int = Field(3650, ge=1)
     tax_rates: Annotated[tuple[TaxEntry, ...], _one_each(lambda entry: (entry.country, region(entry.region)))] = ()
     shipping_rates: Annotated[tuple[ShippingEntry, ...], _one_each(lambda entry: (entry.currency, entry.country))] = ()
 

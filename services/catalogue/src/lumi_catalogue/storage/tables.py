@@ -26,6 +26,7 @@ from lumi_catalogue.domain.media import MediaProvider, MediaType
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
 from lumi_catalogue.domain.reservation import ReservationState
 from lumi_catalogue.domain.review import ReviewStatus
+from lumi_common.db.personal import personal
 from lumi_common.db.record import Aggregate
 from lumi_common.db.references import refers_to
 from lumi_common.db.tables import (
@@ -204,12 +205,12 @@ reviews = Table(
     Column("user_id", identifier, nullable=False, index=True, info=refers_to("identity.users", "CASCADE")),
     Column("order_id", identifier, index=True, info=refers_to("orders.orders", "SET NULL")),
     Column("rating", SmallInteger, nullable=False),
-    Column("title", Text),
-    Column("body", Text),
+    Column("title", Text, info=personal("words of theirs")),
+    Column("body", Text, info=personal("words of theirs")),
     Column("status", review_status, nullable=False, server_default=text("'PENDING'")),
     Column("moderated_by", Text),
     Column("moderated_at", timestamp),
-    Column("moderation_note", Text),
+    Column("moderation_note", Text, info=personal("words about theirs", shown=False)),
     *stamps(),
     UniqueConstraint("product_id", "user_id"),
     Index("reviews_product_id_status_idx", "product_id", "status"),

@@ -179,8 +179,9 @@ def noted_from_proto(request: order_pb2.UpdateOrderRequest) -> dict[str, Any]:
         "notes": given.notes or None,
         "metadata": plain(given.metadata) if given.HasField("metadata") else None,
     }
-    if unknown := sorted(paths - noted.keys()):
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"{unknown[0]} cannot be set here", field="update_mask")
+    if paths - noted.keys():
+        only = ", ".join(noted)
+        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
     return {name: value for name, value in noted.items() if name in paths or (not paths and value is not None)}
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from lumi_common.db.personal import personal
 from lumi_common.db.record import Aggregate
 from lumi_common.db.references import refers_to
 from lumi_common.db.tables import common_tables, id_column, identifier, money, schema, stamps, timestamp, version
@@ -45,8 +46,8 @@ carts = Table(
     Column("status", cart_status, nullable=False, server_default="ACTIVE"),
     currency(server_default="TRY"),
     Column("coupon_code", Text),
-    Column("shipping_address", JSONB),
-    Column("billing_address", JSONB),
+    Column("shipping_address", JSONB, info=personal("address", "blanked")),
+    Column("billing_address", JSONB, info=personal("address", "blanked")),
     version(),
     *stamps(),
 )
@@ -109,15 +110,15 @@ orders = Table(
         index=True,
         info=refers_to("identity.addresses", "SET NULL", "billing_address_snapshot"),
     ),
-    Column("shipping_address_snapshot", JSONB),
-    Column("billing_address_snapshot", JSONB),
+    Column("shipping_address_snapshot", JSONB, info=personal("address", "kept")),
+    Column("billing_address_snapshot", JSONB, info=personal("address", "kept")),
     Column("placed_at", timestamp),
     Column("fulfilled_at", timestamp),
     Column("shipped_at", timestamp),
     Column("delivered_at", timestamp),
     Column("cancelled_at", timestamp),
-    Column("notes", Text),
-    Column("metadata", JSONB),
+    Column("notes", Text, info=personal("words of theirs", "blanked")),
+    Column("metadata", JSONB, info=personal("words of theirs", "blanked")),
     version(),
     *stamps(),
     CheckConstraint(
@@ -179,7 +180,7 @@ order_status_history = Table(
     Column("to_status", order_status, nullable=False),
     Column("version", Integer, nullable=False),
     Column("actor", Text),
-    Column("reason", Text),
+    Column("reason", Text, info=personal("words of theirs", "kept")),
     *stamps(),
 )
 # Each version of an order is reached once; it leads with the foreign key, which so needs no index of its own.

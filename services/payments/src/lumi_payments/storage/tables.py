@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from lumi_common.db.personal import personal
 from lumi_common.db.record import Aggregate
 from lumi_common.db.references import refers_to
 from lumi_common.db.tables import common_tables, id_column, identifier, money, schema, stamps, timestamp, version
@@ -57,17 +58,20 @@ payments = Table(
     _amount("captured_amount"),
     _amount("refunded_amount"),
     Column("installments", SmallInteger),
-    *(Column(f"card_{name}", Text) for name in ("brand", "bin", "last4", "holder", "family", "association")),
-    Column("card_exp_month", SmallInteger),
-    Column("card_exp_year", SmallInteger),
+    *(
+        Column(f"card_{name}", Text, info=personal("card", "kept"))
+        for name in ("brand", "bin", "last4", "holder", "family", "association")
+    ),
+    Column("card_exp_month", SmallInteger, info=personal("card", "kept")),
+    Column("card_exp_year", SmallInteger, info=personal("card", "kept")),
     Column("fraud_score", Numeric(5, 2)),
-    Column("risk_flags", JSONB),
+    Column("risk_flags", JSONB, info=personal("provider's view of them", "kept")),
     Column("authorized_at", timestamp),
     Column("settled_at", timestamp),
     Column("failed_at", timestamp),
     Column("failure_code", Text),
-    Column("failure_message", Text),
-    Column("raw_payload", JSONB),
+    Column("failure_message", Text, info=personal("provider's words", "kept")),
+    Column("raw_payload", JSONB, info=personal("provider's words", "kept")),
     Column("order_reference", Text, nullable=False),
     version(),
     *stamps(),
@@ -89,7 +93,7 @@ payment_steps = Table(
     Column("kind", Text, nullable=False),
     money("amount", nullable=True),
     Column("provider_event_id", Text),
-    Column("payload", JSONB),
+    Column("payload", JSONB, info=personal("provider's words", "kept")),
     *stamps(),
 )
 
@@ -101,7 +105,7 @@ payment_refunds = Table(
     money("amount"),
     Column("currency", Text, nullable=False),
     Column("status", Text, nullable=False),
-    Column("reason", Text),
+    Column("reason", Text, info=personal("words of theirs", "kept")),
     Column("transaction_id", Text),
     *stamps(),
     CheckConstraint("amount > 0", name="amount"),
@@ -115,8 +119,8 @@ saved_cards = Table(
     id_column(),
     Column("user_id", identifier, nullable=False, index=True, info=refers_to("identity.users", "CASCADE")),
     Column("provider", payment_provider, nullable=False),
-    Column("card_token", Text, nullable=False, unique=True),
-    *(Column(name, Text) for name in ("brand", "bin", "last4", "holder")),
+    Column("card_token", Text, nullable=False, unique=True, info=personal("card", shown=False)),
+    *(Column(name, Text, info=personal("card")) for name in ("brand", "bin", "last4", "holder")),
     Column("exp_month", SmallInteger),
     Column("exp_year", SmallInteger),
     Column("is_default", Boolean, nullable=False, server_default=text("false")),
@@ -130,7 +134,7 @@ webhook_events = Table(
     id_column(),
     Column("provider", payment_provider, nullable=False),
     Column("event_id", Text, nullable=False),
-    Column("payload", JSONB, nullable=False),
+    Column("payload", JSONB, nullable=False, info=personal("provider's words", shown=False)),
     Column("applied_at", timestamp),
     *stamps(),
     UniqueConstraint("provider", "event_id"),
