@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -30,9 +31,10 @@ class Call:
 
 
 class Backends:
-    """All five of them."""
+    """All five of them; over TLS with the certificates in a folder, if one is given, each its own."""
 
-    def __init__(self, contexts: tuple[str, ...]) -> None:
+    def __init__(self, contexts: tuple[str, ...], certificates: Path | None = None) -> None:
+        self._certificates = certificates
         self.calls: list[Call] = []
         self.answers: dict[str, Answer] = {}
         self.servers: dict[str, Any] = {}
@@ -48,7 +50,12 @@ class Backends:
         servicer.set("ready", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         server.add_generic_rpc_handlers((_Everything(self, context),))
-        self.ports[context] = server.add_insecure_port(f"127.0.0.1:{self.ports.get(context, 0)}")
+        address = f"127.0.0.1:{self.ports.get(context, 0)}"
+        if self._certificates is None:
+            self.ports[context] = server.add_insecure_port(address)
+        else:
+            pair = tuple((self._certificates / f"{context}.{suffix}").read_bytes() for suffix in ("key", "pem"))
+            self.ports[context] = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
         server.start()
         self.servers[context] = server
 

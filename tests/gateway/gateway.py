@@ -23,16 +23,17 @@ from lumi.identity.v1 import auth_pb2
 
 from lumi_common.principal import Principal
 from lumi_common.rpc.auth import TokenSigner, public_jwk
-from lumi_envoy.bootstrap import configuration
+from lumi_envoy.__main__ import contents
 from lumi_envoy.routes import JWKS_PATH
 from lumi_envoy.settings import CONTEXTS, LOOPBACK, Settings
-from lumi_local import health, programs
+from lumi_local import programs
 from lumi_local.process import Spec, free_port, wait_until
 from tests.gateway.backends import Backends
 
 ID = "c" + "0" * 24
 USER = Principal("user", ID, ID)
 ORIGIN = "https://shop.example"
+RATES = ("calls_per_client", "calls_per_user", "sessions_per_client", "tries_per_client", "tries_per_user")
 CHANNEL = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -68,13 +69,13 @@ class Gateway:
     def url(self) -> str:
         return f"http://{self.address}"
 
-    def token(self, *, age: float = 0, signer: TokenSigner | None = None) -> str:
+    def token(self, user: Principal = USER, *, age: float = 0, signer: TokenSigner | None = None) -> str:
         """A token of a user, made `age` seconds ago; it lives for five minutes."""
-        return (signer or self.signer).sign(USER, now=time.time() - age)[0]
+        return (signer or self.signer).sign(user, now=time.time() - age)[0]
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, user: Principal = USER) -> dict[str, str]:
         """Headers with a good token."""
-        return {"authorization": f"Bearer {self.token()}"}
+        return {"authorization": f"Bearer {self.token(user)}"}
 
     def call(self, path: str, request: bytes = b"", metadata: Mapping[str, str] | None = None, **options: Any) -> bytes:
         """A native gRPC call; raises grpc.RpcError. A good token goes along unless metadata are given."""
@@ -118,22 +119,33 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(folder: Path) -> Iterator[Gateway]:
-    """Envoy before five backends, on free ports; its first keys are there.
+def running_gateway(folder: Path, certificates: Path | None = None, **chosen: Any) -> Iterator[Gateway]:
+    """Envoy before five backends, on free ports, with settings of one's choice; its first keys are there.
 
-    Envoy dies with the thread that starts it: enter this on the main one.
+    With a folder of certificates the backends speak TLS.
+
+    Nobody is held to a rate unless that is chosen. Envoy dies with the
+    thread that starts it: enter this on the main one.
     """
-    backends = Backends(CONTEXTS)
+    backends = Backends(CONTEXTS, certificates)
     signer = TokenSigner(Ed25519PrivateKey.generate(), "test", ttl=300)
     jwk = auth_pb2.Jwk(**public_jwk(signer.key.public_key(), signer.kid))
     backends.answers[JWKS_PATH] = lambda _request, _wire: auth_pb2.Jwks(keys=[jwk]).SerializeToString()
     settings = Settings(
-        env="production",
-        port_base=free_port() - 901,
-        gateway_port=free_port(),
-        upstreams={context: f"{LOOPBACK}:{port}" for context, port in backends.ports.items()},
-        allowed_origins=[ORIGIN],
+        **{
+            "env": "production",
+            "port_base": free_port() - 901,
+            "gateway_port": free_port(),
+            "upstreams": {context: f"{LOOPBACK}:{port}" for context, port in backends.ports.items()},
+            "allowed_origins": [ORIGIN],
+            "trusted_hops": 1,
+            **dict.fromkeys(RATES, 1_000_000),
+            **chosen,
+        }
     )
+    if "trusted_hops" not in chosen:
+        # As no production is, in the clear and with nobody in front: what a test says of itself is not believed.
+        settings = settings.model_copy(update={"trusted_hops": 0})
     gateway = Gateway(settings, backends, signer, folder)
     try:
         with running_envoy(settings, folder):
@@ -149,16 +161,26 @@ def running_gateway(folder: Path) -> Iterator[Gateway]:
 def running_envoy(settings: Settings, folder: Path) -> Iterator[None]:
     """Envoy with the configuration of these settings; its log is in the folder. To be entered on the main thread."""
     file = folder / "envoy.yaml"
-    file.write_text(configuration(settings))
+    for path, text in contents(settings, file).items():
+        path.write_text(text)
     argv = [str(programs.envoy(None)), "--config-path", str(file), "--disable-hot-restart"]
     argv += ["--concurrency", "1", "--log-level", "warning", "--file-flush-interval-msec", "50"]
     process = Spec(argv, cwd=folder, death_signal="SIGKILL").start(folder / "spec.json", folder / "envoy.log")
     try:
-        wait_until(lambda: health.gateway_is_ready(settings.gateway_port), "Envoy did not start", seconds=15)
+        wait_until(lambda: admin(settings, "/ready") == "LIVE\n", "Envoy did not start", seconds=30)
+        wait_until(lambda: "clients::" in admin(settings, "/listeners"), "nobody listens to clients", seconds=30)
         yield
     finally:
         process.kill()
         process.wait()
+
+
+def admin(settings: Settings, path: str) -> str:
+    """What Envoy's admin port answers; nothing while it is not there."""
+    try:
+        return httpx.get(f"http://{LOOPBACK}:{settings.admin_port}{path}", trust_env=False, timeout=5).text
+    except httpx.HTTPError:
+        return ""
 
 
 def http_form(method: MethodDescriptor) -> tuple[str, str, dict[str, Any] | None]:

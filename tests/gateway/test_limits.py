@@ -1,5 +1,6 @@
 """What is too much or cannot be read is refused by the gateway, and told as the services tell it."""
 
+import base64
 import json
 import socket
 from typing import Any
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from lumi.orders.v1.order_pb2 import GetOrderRequest
 
 from lumi_common.errors import FieldViolation, InvalidArgument
 from lumi_common.rpc.status import DETAILS_KEY, to_status
@@ -16,7 +18,7 @@ from lumi_envoy.filters import MAX_REQUEST_BYTES
 from lumi_envoy.listeners import MAX_HEADERS
 from lumi_envoy.settings import LOOPBACK
 from lumi_local.process import wait_until
-from tests.gateway.gateway import Gateway
+from tests.gateway.gateway import ID, Gateway, grpc_frame
 
 PLACE, LIST = "/lumi.orders.v1.OrderService/PlaceOrder", "/lumi.catalogue.v1.ProductService/ListProducts"
 
@@ -97,8 +99,63 @@ def test_json_that_does_not_fit_is_told_with_what_is_wrong(gateway: Gateway):
     assert gateway.backends.calls == []
 
 
+DEEP = 10_000
+NESTED = {
+    "arrays": b"[" * DEEP + b"]" * DEEP,
+    "arrays that do not end": b"[" * DEEP,
+    "objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    "objects that do not end": b'{"a":' * DEEP,
+    "arrays in a field": b'{"cartId":' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "objects in a field of anything": b'{"metadata":{"a":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}}",
+    "arrays in a field of anything": b'{"metadata":{"a":' + b"[" * DEEP + b"]" * DEEP + b"}}",
+    "as deep as there is room": b'{"a":' * (MAX_REQUEST_BYTES // 5 - 1),
+}
+
+
+@pytest.mark.parametrize("body", NESTED.values(), ids=NESTED)
+def test_json_that_is_nested_too_deeply_is_refused_at_once(gateway: Gateway, body: bytes):
+    answer = gateway.http.post("/v1/orders", content=body, headers=gateway.headers())
+
+    assert told(answer) == (400, 3, "INVALID_REQUEST")
+    assert answer.elapsed.total_seconds() < 2
+    assert gateway.backends.calls == []
+    assert gateway.http.get("/v1/products").status_code == 200
+
+
+def test_json_of_a_sensible_depth_passes(gateway: Gateway):
+    body = b'{"metadata":{"a":' + b'{"a":' * 20 + b"1" + b"}" * 20 + b"}}"
+
+    assert gateway.http.post("/v1/orders", content=body, headers=gateway.headers()).status_code == 200
+
+
+def test_refusals_have_the_same_code_over_grpc_web(gateway: Gateway):
+    def code(path: str, request: bytes = b"", **headers: str) -> tuple[str | None, str | None]:
+        sent = {"content-type": "application/grpc-web+proto", **headers}
+        answer = gateway.http.post(path, content=grpc_frame(request), headers=sent)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/grpc-web+proto")
+        details = base64.b64decode(answer.headers["grpc-status-details-bin"] + "==")
+        status, info = status_pb2.Status.FromString(details), error_details_pb2.ErrorInfo()
+        assert status.details[0].Unpack(info)
+        assert answer.headers["grpc-message"] == status.message
+        return answer.headers["grpc-status"], info.reason
+
+    assert code("/nowhere/atAll") == ("12", "ROUTE_NOT_FOUND")
+    assert code(PLACE) == ("16", "TOKEN_MISSING")
+    assert code(PLACE, b"x" * (MAX_REQUEST_BYTES + 64), **gateway.headers()) == ("8", "REQUEST_TOO_LARGE")
+    gateway.backends.stop("payments")
+    try:
+        assert code("/lumi.payments.v1.PaymentService/ListPayments", **gateway.headers()) == ("14", "UNAVAILABLE")
+    finally:
+        gateway.backends.start("payments")
+
+
 @pytest.mark.parametrize(
-    "target", ["/v1%2fproducts", "/v1/products/%2F", "/v1/products/%5c", "nonsense", "/v1/products/\x01"]
+    "target",
+    [
+        *("/v1%2fproducts", "/v1/products/%2F", "/v1/products/%5c", "/v1/products%5C..", "/v1/x/..%2fproducts"),
+        *("nonsense", "", "v1/products", "/v1/products/\x01", "/v1/products\x7f", "/v1/products%00", "/v1/products#x"),
+        *("/v1/ｐroducts", "/v1/products\xff"),
+    ],
 )
 def test_a_path_with_two_meanings_is_refused(gateway: Gateway, target: str):
     answer = gateway.raw(target, verb="GET")
@@ -108,10 +165,55 @@ def test_a_path_with_two_meanings_is_refused(gateway: Gateway, target: str):
     assert gateway.backends.calls == []
 
 
-@pytest.mark.parametrize("target", ["//v1//products", "/v1/./products", "/v1/x/../products", "/%76%31/products"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("//v1//products", "///v1/products", "/v1/./products", "/v1/x/../products", "/%76%31/products"),
+        *("/v1\\products", "/../v1/products", "/%2e%2e/v1/products", "/v1/x/%2E./products", "/v1/orders/..;/products"),
+        *("/v1/products/", "/v1/products?", "http://evil.example/v1/products"),
+    ],
+)
 def test_a_path_written_oddly_means_what_it_says(gateway: Gateway, target: str):
     assert gateway.raw(target, verb="GET").status == 200
     assert gateway.backends.last.path == LIST
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/v1/products;a=b", "/v1/products%3bx", "/v1/products%20", "/v1/products%0d%0ax", "/v1/products%23"),
+        *("/v1/%252e%252e/products", "/v1/orders/%252e%252e/products", "/v1/products%252f", "/V1/products"),
+        *("/v1/products%c0%af", "//evil.example/v1/products", "/.", "/..", "/../../../etc/passwd", "/v1/products:x"),
+    ],
+)
+def test_what_only_looks_like_a_path_leads_nowhere(gateway: Gateway, target: str):
+    assert gateway.raw(target, verb="GET").status == 404
+    assert gateway.backends.calls == []
+
+
+@pytest.mark.parametrize("target", ["/v1/products/../orders", "/v1/products/%2e%2e/orders", "/v1/products/..;/orders"])
+def test_nobody_comes_around_the_token_by_a_public_path(gateway: Gateway, target: str):
+    assert gateway.raw(target, verb="GET").status == 401
+    assert gateway.backends.calls == []
+
+
+def test_a_parameter_and_a_body_do_not_make_two_requests_of_one(gateway: Gateway):
+    one, other = ID, "c" + "1" * 24
+    gateway.http.get(f"/v1/orders/{one}", params={"id": other}, headers=gateway.headers())
+    (call,) = gateway.backends.calls  # the last one counts: whose order that is, the service asks of what it decodes
+    assert GetOrderRequest.FromString(call.request).id == other
+
+    answer = gateway.http.post(f"/v1/orders/{one}:cancel", json={"id": other}, headers=gateway.headers())
+    assert told(answer) == (400, 3, "INVALID_REQUEST")
+    answer = gateway.http.get("/v1/orders", params={"_method": "DELETE"}, headers=gateway.headers())
+    assert told(answer) == (400, 3, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("name", ["x-http-method-override", "x-http-method", "x-method-override"])
+def test_a_method_is_not_overridden(gateway: Gateway, name: str):
+    gateway.http.get(f"/v1/orders/{ID}", headers=gateway.headers() | {name: "DELETE"})
+
+    assert gateway.backends.last.path == "/lumi.orders.v1.OrderService/GetOrder"
 
 
 @pytest.mark.parametrize("conflict", ["transfer-encoding: chunked", "content-length: 3"])

@@ -1,5 +1,6 @@
 """Every method that clients may call is reached in all three forms, and lands at its own service."""
 
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 import pytest
@@ -7,8 +8,10 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from lumi_common.rpc.access import read_policy
 from lumi_envoy.contract import all_methods
+from lumi_envoy.filters import MAX_REQUEST_BYTES
 from tests.gateway.gateway import ID, ORIGIN, Gateway, grpc_frame, grpc_path, http_form
 
+WEB = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
 ROUTED = [method for method in all_methods() if read_policy(method).on_public_port]
 
 
@@ -40,9 +43,7 @@ def test_a_routed_method_is_reached_over_grpc(gateway: Gateway, method: MethodDe
 
 @pytest.mark.parametrize("method", ROUTED, ids=lambda method: method.full_name)
 def test_a_routed_method_is_reached_over_grpc_web(gateway: Gateway, method: MethodDescriptor):
-    headers = gateway.headers() | {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
-
-    answer = gateway.http.post(grpc_path(method), content=grpc_frame(b""), headers=headers)
+    answer = gateway.http.post(grpc_path(method), content=grpc_frame(b""), headers=gateway.headers() | WEB)
 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/grpc-web+proto"
@@ -74,15 +75,59 @@ def test_healthz_answers_while_services_do_not(gateway: Gateway):
     assert gateway.backends.calls == []
 
 
-@pytest.mark.parametrize("path", ["/v1/orders", "/nowhere", "/healthz"])
-def test_answers_and_refusals_carry_security_headers(gateway: Gateway, path: str):
-    headers = gateway.http.get(path).headers
+SECURITY_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "vary": "origin",
+    "x-content-type-options": "nosniff",
+}
 
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
-    assert headers["strict-transport-security"].startswith("max-age=")
-    assert headers["server"] == "lumi"
-    assert not [name for name in headers if name.startswith("x-envoy")]
+
+def of_every_kind(gateway: Gateway) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Answers of services, of filters, and those that Envoy gives before there is any filter."""
+    large = b'{"cartId":"' + b"x" * MAX_REQUEST_BYTES + b'"}'
+    answers = [
+        gateway.http.get("/v1/products"),
+        gateway.http.get("/v1/products", params={"colour": "red"}),
+        gateway.http.get("/v1/orders"),
+        gateway.http.get("/nowhere"),
+        gateway.http.get("/healthz"),
+        gateway.http.options("/v1/orders", headers={"origin": ORIGIN, "access-control-request-method": "POST"}),
+        gateway.http.post("/v1/orders", content=large, headers=gateway.headers()),
+        gateway.raw("/v1%2fproducts", verb="GET"),
+        gateway.raw("/v1/products", "x a: b", verb="GET"),
+        gateway.raw("/v1/products", f"x: {'x' * 20_000}", verb="GET"),
+        gateway.raw("/v1/products", "transfer-encoding: x"),
+    ]
+    for answer in answers:
+        yield getattr(answer, "status_code", 0) or answer.status, answer.headers
+    gateway.backends.stop("payments")
+    try:
+        answer = gateway.http.get("/v1/payments", headers=gateway.headers())
+    finally:
+        gateway.backends.start("payments")
+    yield answer.status_code, answer.headers
+
+
+def test_answers_of_every_kind_carry_security_headers(gateway: Gateway):
+    statuses = []
+    for status, headers in of_every_kind(gateway):
+        statuses.append(status)
+        assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS, status
+        assert headers["server"] == "lumi"
+        assert [name for name in headers if name.startswith("x-")] == ["x-content-type-options"]
+        assert "set-cookie" not in headers
+    assert statuses == [200, 400, 401, 404, 200, 200, 413, 400, 400, 431, 400, 503]
+
+
+def test_grpc_answers_carry_them_too(gateway: Gateway):
+    answer = gateway.http.post("/lumi.orders.v1.OrderService/ListOrders", headers=WEB, content=grpc_frame(b""))
+
+    assert answer.headers["grpc-status"] == "16"
+    assert {name: answer.headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
 
 
 def test_a_page_of_a_listed_origin_may_call(gateway: Gateway):
@@ -104,7 +149,15 @@ def test_a_page_of_a_listed_origin_may_call(gateway: Gateway):
     assert [call.path for call in gateway.backends.calls] == ["/lumi.orders.v1.OrderService/ListOrders"]
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null", f"{ORIGIN}.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("https://evil.example", "http://localhost:3000", "http://127.0.0.1", "null", "*", "file://", ""),
+        *(f"{ORIGIN}.evil.example", "https://evil.example/https://shop.example", "https://evil-shop.example"),
+        *("http://shop.example", f"{ORIGIN}:8443", f"{ORIGIN}/", f"{ORIGIN}@evil.example", "https://SHOP.example"),
+        *("https://shopXexample", "https://a.shop.example", f"{ORIGIN}, https://evil.example", f"{ORIGIN}#x"),
+    ],
+)
 def test_a_page_of_another_origin_may_not(gateway: Gateway, origin: str):
     asked = {"origin": origin, "access-control-request-method": "POST"}
 

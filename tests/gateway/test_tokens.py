@@ -1,20 +1,22 @@
 """The token is checked wherever one is needed, and never in the way where none is."""
 
 import time
+from contextlib import suppress
 
 import grpc
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from lumi_common.errors import Unauthenticated
 from lumi_common.principal import Principal
 from lumi_common.rpc.access import read_policy
-from lumi_common.rpc.auth import TokenSigner
+from lumi_common.rpc.auth import Jwks, TokenSigner, TokenVerifier, public_jwk
 from lumi_envoy.contract import all_methods
 from tests.gateway.gateway import ID, USER, Gateway, grpc_path, http_form, unsigned
+from tests.kit.forgeries import Forger, forgeries
 
 ROUTED = [method for method in all_methods() if read_policy(method).on_public_port]
 PROTECTED = [method for method in ROUTED if not read_policy(method).public]
@@ -23,49 +25,29 @@ PROVED_BY_THE_REQUEST = ("SignUp", "SignIn", "RefreshToken", "CreateGuestSession
 
 
 def bad_tokens(gateway: Gateway) -> dict[str, tuple[str, str]]:
-    """Tokens that must not pass, by what is wrong with them, with the reason that is told."""
-    now = int(time.time())
-    claims = {
-        "iss": "lumi",
-        "aud": "lumi",
-        "sub": ID,
-        "sid": ID,
-        "iat": now,
-        "exp": now + 300,
-        "jti": ID,
-        "kind": "user",
-    }
-    key, kid = gateway.signer.key, gateway.signer.kid
-
-    def signed(changed: dict[str, object], **header: str) -> str:
-        kept = {name: value for name, value in (claims | changed).items() if value is not None}
-        return jwt.encode(kept, key, algorithm="EdDSA", headers={"kid": kid, "typ": "at+jwt"} | header)
-
-    good = gateway.token()
+    """Tokens that the gateway itself stops, by what is wrong with them, with the reason that is told."""
+    forger, now = Forger(gateway.signer, time.time()), int(time.time())
+    kid, good = gateway.signer.kid, forger.good()
     head, body, signature = good.split(".")
-    return {
-        "expired": (gateway.token(age=3600), "TOKEN_EXPIRED"),
-        "without expiry": (signed({"exp": None}), "TOKEN_INVALID"),
-        "for another audience": (signed({"aud": "elsewhere"}), "TOKEN_INVALID"),
-        "of another issuer": (signed({"iss": "elsewhere"}), "TOKEN_INVALID"),
-        "not good yet": (signed({"nbf": now + 3600}), "TOKEN_INVALID"),
-        "of another key": (
-            gateway.token(signer=TokenSigner(Ed25519PrivateKey.generate(), kid, ttl=300)),
-            "TOKEN_INVALID",
+    stranger = TokenSigner(Ed25519PrivateKey.generate(), kid, ttl=300)
+    wrong = {
+        "without expiry": forger.token(claims={"exp": ...}),
+        "for another audience": forger.token(claims={"aud": "elsewhere"}),
+        "of another issuer": forger.token(claims={"iss": "elsewhere"}),
+        "not good yet": forger.token(claims={"nbf": now + 3600}),
+        "of another key": gateway.token(signer=stranger),
+        "of an unknown key": forger.token(header={"kid": "unknown"}),
+        "unsigned": unsigned(forger.claims, {"alg": "none", "typ": "at+jwt", "kid": kid}),
+        "unsigned, spelled otherwise": unsigned(forger.claims, {"alg": "NoNe", "typ": "at+jwt"}),
+        "with its signature cut off": f"{head}.{body}.",
+        "with another's claims": f"{head}.{forger.token(claims={'sub': ID}).split('.')[1]}.{signature}",
+        "by the public key as a secret": forger.by_secret(
+            gateway.signer.key.public_key().public_bytes_raw(), {"alg": "HS256"}
         ),
-        "of an unknown key": (signed({}, kid="unknown"), "TOKEN_INVALID"),
-        "unsigned": (unsigned(claims, {"alg": "none", "typ": "at+jwt", "kid": kid}), "TOKEN_INVALID"),
-        "unsigned, spelled otherwise": (unsigned(claims, {"alg": "NoNe", "typ": "at+jwt"}), "TOKEN_INVALID"),
-        "with its signature cut off": (f"{head}.{body}.", "TOKEN_INVALID"),
-        "with another's claims": (
-            f"{head}.{signed({'sub': 'c' + '1' * 24}).split('.')[1]}.{signature}",
-            "TOKEN_INVALID",
-        ),
-        "by the public key as a secret": (
-            jwt.encode(claims, key.public_key().public_bytes_raw(), algorithm="HS256", headers={"kid": kid}),
-            "TOKEN_INVALID",
-        ),
-        "no token": ("nonsense", "TOKEN_INVALID"),
+        "no token": "nonsense",
+    }
+    return {"expired": (gateway.token(age=3600), "TOKEN_EXPIRED")} | {
+        what: (token, "TOKEN_INVALID") for what, token in wrong.items()
     }
 
 
@@ -115,6 +97,43 @@ def test_no_bad_token_passes_where_one_is_needed(gateway: Gateway):
         status, info = rpc_status.from_call(refusal.value), error_details_pb2.ErrorInfo()
         assert status.details[0].Unpack(info) and info.reason == told, what
     assert gateway.backends.calls == []
+
+
+def carried(gateway: Gateway, token: str) -> list[str]:
+    """What of a token got through to a service, by JSON and natively; anything else was refused at the door."""
+    gateway.backends.calls.clear()
+    headers = {"authorization": f"Bearer {token}"}
+    answer = gateway.http.get("/v1/orders", headers=headers)
+    with suppress(grpc.RpcError):
+        gateway.call("/lumi.orders.v1.OrderService/ListOrders", metadata=headers)
+
+    through = [call.metadata.get("authorization", "") for call in gateway.backends.calls]
+    assert answer.status_code in ({200} if through else {400, 401, 431}), answer.status_code
+    return through
+
+
+async def test_of_all_forgeries_none_gets_past_gateway_and_service_together(gateway: Gateway):
+    """What the gateway lets through, the service's own check refuses: with the same keys, and as it arrived."""
+    forger = Forger(gateway.signer, time.time())
+
+    async def keys() -> Jwks:
+        return {"keys": [public_jwk(gateway.signer.key.public_key(), gateway.signer.kid)]}
+
+    service = TokenVerifier(keys)
+    [arrived, *_] = carried(gateway, forger.good())
+    assert (await service.verify(arrived.removeprefix("Bearer "))).id == forger.claims["sub"]
+
+    tried, taken = 0, []
+    for what, token in forgeries(forger).items():
+        if not (token.isascii() and token.isprintable()):
+            continue  # no client can send it
+        tried += 1
+        for arrived in carried(gateway, token):
+            with suppress(Unauthenticated):
+                await service.verify(arrived.removeprefix("Bearer "))
+                taken.append(what)
+    assert taken == []
+    assert tried > 200
 
 
 def test_a_bad_token_on_a_public_method_is_left_to_the_service(gateway: Gateway):

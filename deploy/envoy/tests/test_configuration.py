@@ -20,12 +20,13 @@ from lumi_common.rpc.access import ContractError, read_policy
 from lumi_envoy.bootstrap import bootstrap, configuration
 from lumi_envoy.contract import all_methods, descriptor_set, routed_methods
 from lumi_envoy.refusals import REFUSALS
-from lumi_envoy.settings import CONTEXTS, Settings
+from lumi_envoy.settings import CONTEXTS, TLS_FILES, Settings
 from lumi_local import certificates, programs
 from lumi_local import settings as local
 from lumi_local.topology import SERVICES
 
 LOCAL = Settings(env="local")
+BEHIND = Settings(trusted_hops=1)  # production, with TLS that ends in front
 
 
 def routes(settings: Settings = LOCAL) -> list[dict[str, Any]]:
@@ -37,8 +38,15 @@ def routes(settings: Settings = LOCAL) -> list[dict[str, Any]]:
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LUMI_")}
+    environment = {"LUMI_TRUSTED_HOPS": "1"} | environment
     command = [sys.executable, "-m", "lumi_envoy", *arguments]
     return subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=False)
+
+
+def accepted(file: Path) -> subprocess.CompletedProcess[str]:
+    """What Envoy says of a configuration."""
+    envoy = [str(programs.envoy(None)), "--mode", "validate", "--config-path", str(file), "--disable-hot-restart"]
+    return subprocess.run(envoy, capture_output=True, text=True, check=False)
 
 
 def declared(name: str, *, http: str = "", streams: bool = False, package: str = "orders", **access: Any) -> Any:
@@ -64,7 +72,7 @@ def test_the_same_contract_and_settings_make_the_same_configuration(tmp_path: Pa
         assert run("--output", str(file), PYTHONHASHSEED=str(seed)).returncode == 0
 
     once, again = (file.read_text() for file in files)
-    assert once == again == configuration(Settings())
+    assert once == again == configuration(BEHIND)
     assert configuration(LOCAL) != once
 
 
@@ -135,8 +143,16 @@ def test_ports_are_those_of_the_local_stack():
         assert LOCAL.upstream(service) == ("127.0.0.1", stack.public_port(service))
 
 
+def test_the_local_stack_is_given_every_rate_and_generously():
+    rates = {f"LUMI_{name.upper()}" for name in Settings.model_fields if "_per_" in name}
+
+    assert set(local.RATES) == rates
+    generous = Settings(env="local", **{name.removeprefix("LUMI_").lower(): rate for name, rate in local.RATES.items()})
+    assert all(getattr(generous, name.removeprefix("LUMI_").lower()) >= 1_000_000 for name in rates)
+
+
 def test_services_elsewhere_are_found_by_name():
-    settings = Settings(upstreams={"orders": "orders.shop.svc:9000", "identity": "[fd00::1]:9001"})
+    settings = Settings(trusted_hops=1, upstreams={"orders": "orders.shop.svc:9000", "identity": "[fd00::1]:9001"})
 
     clusters = {each["name"]: each for each in bootstrap(settings)["static_resources"]["clusters"]}
 
@@ -147,7 +163,7 @@ def test_services_elsewhere_are_found_by_name():
 
 def test_pages_of_this_machine_may_call_in_the_local_profile_only():
     assert "localhost" in configuration(LOCAL)
-    assert "localhost" not in configuration(Settings())
+    assert "localhost" not in configuration(BEHIND)
 
 
 def test_a_reason_is_told_for_every_kind_of_refusal():
@@ -166,12 +182,55 @@ def test_a_reason_is_told_for_every_kind_of_refusal():
         {"upstreams": {"orders": "no-port"}},
         {"allowed_origins": ["*"]},
         {"allowed_origins": ["https://shop.example/path"]},
-        {"env": "local", "gateway_host": "0.0.0.0"},
+        {"gateway_tls": "/nowhere"},
+        {"calls_per_client": 0},
+        {"tries_per_user": 2_000_000_000},
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(faulty: dict[str, Any]):
-    with pytest.raises(ValidationError):
-        Settings(**faulty)
+    with pytest.raises(ValidationError, match=next(iter(faulty))):
+        Settings(**{"trusted_hops": 1} | faulty)
+
+
+def test_the_local_profile_binds_loopback_only():
+    with pytest.raises(ValidationError, match="loopback"):
+        Settings(env="local", gateway_host="0.0.0.0")
+
+
+def test_clients_are_not_spoken_to_in_the_clear_unless_tls_ends_in_front(tmp_path: Path):
+    with pytest.raises(ValidationError, match="LUMI_GATEWAY_TLS"):
+        Settings()
+    with pytest.raises(ValidationError, match=r"no tls\.crt and no tls\.key"):
+        Settings(gateway_tls=tmp_path)
+
+    for name in TLS_FILES:
+        (tmp_path / name).touch()
+    settings = Settings(gateway_tls=tmp_path, gateway_host="0.0.0.0")
+    (listener, _) = bootstrap(settings, tmp_path / "x.secrets.json")["static_resources"]["listeners"]
+    assert [chain["transport_socket"]["name"] for chain in listener["filter_chains"]] == ["envoy.transport_sockets.tls"]
+    done = run("--output", str(tmp_path / "envoy.yaml"), LUMI_TRUSTED_HOPS="0")
+    assert (done.returncode, "LUMI_GATEWAY_TLS" in done.stderr) == (2, True)
+
+
+def test_the_secrets_file_names_the_certificate_and_holds_nothing_of_it(tmp_path: Path):
+    folder, output = tmp_path / "tls", tmp_path / "envoy.yaml"
+    folder.mkdir()
+    certificates.ensure(folder)
+    for name, suffix in zip(TLS_FILES, ("pem", "key"), strict=True):
+        (folder / f"orders.{suffix}").rename(folder / name)
+    chosen = {"LUMI_GATEWAY_TLS": str(folder), "LUMI_TRUSTED_HOPS": "0"}
+
+    assert run("--output", str(output), "--check", **chosen).returncode == 1
+    assert run("--output", str(output), **chosen).returncode == 0
+    assert run("--output", str(output), "--check", **chosen).returncode == 0
+
+    beside = tmp_path / "envoy.secrets.json"
+    assert str(beside) in output.read_text()
+    assert str(folder / "tls.key") in beside.read_text()
+    assert "BEGIN" not in output.read_text() + beside.read_text()
+    assert accepted(output).returncode == 0
+    beside.write_text(beside.read_text() + " ")
+    assert run("--output", str(output), "--check", **chosen).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +267,7 @@ def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path):
         assert run("--output", str(pipe)).returncode == 0
     assert run("--output", str(link)).returncode == 0
 
-    assert read.read_text() == file.read_text() == configuration(Settings())
+    assert read.read_text() == file.read_text() == configuration(BEHIND)
     assert pipe.is_fifo()
     assert link.is_symlink()
 
@@ -226,12 +285,7 @@ def test_envoy_accepts_it(tmp_path: Path, settings: Settings):
     file = tmp_path / "envoy.yaml"
     file.write_text(configuration(settings))
 
-    done = subprocess.run(
-        [str(programs.envoy(None)), "--mode", "validate", "--config-path", str(file), "--disable-hot-restart"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = accepted(file)
 
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr.lower()
@@ -248,7 +302,7 @@ def test_there_are_spans_where_there_is_an_endpoint_and_only_then():
     assert "tracing" not in manager(LOCAL)
     assert "otlp" not in [each["name"] for each in bootstrap(LOCAL)["static_resources"]["clusters"]]
 
-    settings = Settings(otlp_endpoint="collector.shop.svc", trace_ratio=0.25)
+    settings = Settings(trusted_hops=1, otlp_endpoint="collector.shop.svc", trace_ratio=0.25)
     tracer = manager(settings)["tracing"]["provider"]["typed_config"]
     *_, cluster = bootstrap(settings)["static_resources"]["clusters"]
 
@@ -266,8 +320,7 @@ def test_envoy_takes_the_configuration_of_each_kind_of_endpoint(tmp_path: Path, 
     file = tmp_path / "envoy.yaml"
     file.write_text(configuration(Settings(env="local", otlp_endpoint=endpoint, otlp_ca=str(tmp_path / "ca.pem"))))
 
-    envoy = [str(programs.envoy(None)), "--mode", "validate", "--config-path", str(file), "--disable-hot-restart"]
-    done = subprocess.run(envoy, capture_output=True, text=True, check=False)
+    done = accepted(file)
 
     assert done.returncode == 0, done.stderr
 
@@ -275,4 +328,4 @@ def test_envoy_takes_the_configuration_of_each_kind_of_endpoint(tmp_path: Path, 
 @pytest.mark.parametrize("endpoint", ["ftp://collector", "http://", "http://a/b", "http://me:secret@a", "a b"])
 def test_an_endpoint_that_is_none_is_refused(endpoint: str):
     with pytest.raises(ValidationError):
-        Settings(otlp_endpoint=endpoint)
+        Settings(env="local", otlp_endpoint=endpoint)

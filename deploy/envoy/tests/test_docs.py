@@ -31,11 +31,11 @@ def routes(settings: Settings) -> list[dict[str, Any]]:
 
 
 def test_without_a_folder_there_is_no_page():
-    assert routes(Settings()) == []
+    assert routes(Settings(env="local")) == []
 
 
 def test_each_file_is_answered_by_its_own_path_alone_and_without_what_calls_need(page: Path):
-    found = routes(Settings(docs=page))
+    found = routes(Settings(env="local", docs=page))
 
     assert {route["match"]["path"] for route in found} == {"/docs", "/docs/", "/docs/start.js"}
     for route in found:
@@ -45,7 +45,7 @@ def test_each_file_is_answered_by_its_own_path_alone_and_without_what_calls_need
 
 def test_a_browser_that_takes_it_packed_gets_it_packed(page: Path):
     known, packed, plain = (
-        route for route in routes(Settings(docs=page)) if route["match"]["path"] == "/docs/start.js"
+        route for route in routes(Settings(env="local", docs=page)) if route["match"]["path"] == "/docs/start.js"
     )
 
     assert known["direct_response"] == {"status": 304}
@@ -56,14 +56,14 @@ def test_a_browser_that_takes_it_packed_gets_it_packed(page: Path):
 
 
 def test_other_content_has_another_etag(page: Path):
-    before = configuration(Settings(docs=page))
+    before = configuration(Settings(env="local", docs=page))
     (page / "start.js").write_text("changed")
 
-    assert configuration(Settings(docs=page)) != before
+    assert configuration(Settings(env="local", docs=page)) != before
 
 
 def test_nothing_from_elsewhere_may_run_in_the_page(page: Path):
-    for route in routes(Settings(docs=page))[:-1]:
+    for route in routes(Settings(env="local", docs=page))[:-1]:
         headers = {each["header"]["key"]: each["header"]["value"] for each in route["response_headers_to_add"]}
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -73,13 +73,13 @@ def test_nothing_from_elsewhere_may_run_in_the_page(page: Path):
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path):
     with pytest.raises(ValidationError):
-        Settings(docs=tmp_path / "page")
+        Settings(env="local", docs=tmp_path / "page")
 
 
 def test_envoy_accepts_it(page: Path, tmp_path: Path):
     file = tmp_path / "envoy.yaml"
     (page / "large.txt").write_text("x" * 2_000_000)
-    file.write_text(configuration(Settings(docs=page)))
+    file.write_text(configuration(Settings(env="local", docs=page)))
 
     done = subprocess.run(
         [str(programs.envoy(None)), "--mode", "validate", "--config-path", str(file), "--disable-hot-restart"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from lumi_envoy.envoy import Json, address, message, typed
 from lumi_envoy.settings import Settings
+from lumi_envoy.tls import for_services
 
 JWKS = "jwks"  # the listener that Envoy fetches keys from, and the cluster that leads there
 OTLP = "otlp"
@@ -14,10 +16,11 @@ OTLP = "otlp"
 MAX_CALLS = 512  # in flight to one service; the same number that a service takes before it says OVERLOADED
 
 
-def service_cluster(context: str, settings: Settings) -> Json:
-    """One service's public port, over HTTP/2."""
+def service_cluster(context: str, settings: Settings, secrets: Path) -> Json:
+    """One service's public port, over HTTP/2; over TLS where an authority is known, which the secrets file names."""
     host, port = settings.upstream(context)
     return {
+        **({"transport_socket": for_services(context, secrets)} if settings.upstreams_ca else {}),
         "name": context,
         "type": "STATIC" if _is_ip(host) else "STRICT_DNS",
         "connect_timeout": "1s",

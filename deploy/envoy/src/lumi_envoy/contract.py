@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lumi
 from google.api import annotations_pb2
@@ -20,6 +20,13 @@ from lumi_envoy.settings import CONTEXTS
 
 DEFAULT_DEADLINE_MS = 5_000
 
+Rate = Literal["calls", "sessions", "tries"]
+_RATES: dict[int, Rate] = {
+    options_pb2.RATE_CALLS: "calls",
+    options_pb2.RATE_SESSIONS: "sessions",
+    options_pb2.RATE_TRIES: "tries",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RoutedMethod:
@@ -30,6 +37,7 @@ class RoutedMethod:
     service: str  # `lumi.orders.v1.OrderService`
     deadline_ms: int
     brings_proof: bool  # who calls is proved by the request itself (a password, a refresh token), or need not be
+    rate: Rate  # how often it may be called
 
     @property
     def path(self) -> str:
@@ -100,13 +108,22 @@ def _check(method: MethodDescriptor, policy: MethodPolicy) -> None:
 
 def _routed(method: MethodDescriptor, policy: MethodPolicy) -> RoutedMethod:
     options: Any = method.GetOptions()
+    takes_secret = policy.mutating and bool(options.Extensions[options_pb2.request_id_exempt])
     return RoutedMethod(
         policy=policy,
         context=_context(method),
         service=method.containing_service.full_name,
         deadline_ms=options.Extensions[options_pb2.deadline_ms] or DEFAULT_DEADLINE_MS,
-        brings_proof=policy.public and policy.mutating and bool(options.Extensions[options_pb2.request_id_exempt]),
+        brings_proof=policy.public and takes_secret,
+        rate=_rate(options, strict=takes_secret or (policy.public and policy.mutating)),
     )
+
+
+def _rate(options: Any, *, strict: bool) -> Rate:
+    declared = options.Extensions[options_pb2.rate]
+    if declared == options_pb2.RATE_UNSPECIFIED:
+        return "tries" if strict else "calls"
+    return _RATES[declared]
 
 
 def _context(method: MethodDescriptor) -> str:

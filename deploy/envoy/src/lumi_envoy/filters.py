@@ -9,6 +9,7 @@ from typing import Any
 from lumi_envoy.clusters import JWKS
 from lumi_envoy.contract import RoutedMethod, descriptor_set
 from lumi_envoy.envoy import Json, typed
+from lumi_envoy.rates import PAYLOAD, calls_of_clients, calls_of_methods
 from lumi_envoy.refusals import remember_protocol
 from lumi_envoy.routes import CORS_FILTER, JWKS_SECONDS, JWT_FILTER, TOKEN_OPTIONAL, TRANSCODER_FILTER
 from lumi_envoy.settings import Settings
@@ -30,8 +31,10 @@ def clients_filters(methods: Sequence[RoutedMethod], settings: Settings) -> list
         typed(CORS_FILTER, "envoy.extensions.filters.http.cors.v3.Cors"),
         _healthz(),
         typed("envoy.filters.http.grpc_web", "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"),
+        calls_of_clients(settings),
         _transcoder(methods),
         _tokens(settings),
+        calls_of_methods(settings),
         typed(
             "envoy.filters.http.buffer",
             "envoy.extensions.filters.http.buffer.v3.Buffer",
@@ -77,6 +80,7 @@ def _tokens(settings: Settings) -> Json:
         "require_expiration": True,
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
         "forward": True,
+        "payload_in_metadata": PAYLOAD,
         "jwt_cache_config": {"jwt_cache_size": 2000, "jwt_max_token_size": 8192},
         "remote_jwks": {
             "http_uri": {
@@ -108,6 +112,7 @@ def _security_headers(settings: Settings) -> Json:
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
         "cross-origin-resource-policy": "same-origin",
         "referrer-policy": "no-referrer",
+        "vary": "origin",  # what CORS says depends on it
         "x-content-type-options": "nosniff",
     }
     if settings.env != "local":

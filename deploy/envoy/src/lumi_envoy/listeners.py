@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lumi_envoy.clusters import JWKS, jwks_address
 from lumi_envoy.contract import RoutedMethod
-from lumi_envoy.envoy import Json, address, typed
+from lumi_envoy.envoy import Json, address, seconds, typed
 from lumi_envoy.filters import clients_filters, jwks_filters
 from lumi_envoy.refusals import local_replies
 from lumi_envoy.routes import LONGEST_SECONDS, clients_routes, jwks_routes
 from lumi_envoy.settings import Settings
+from lumi_envoy.tls import for_clients
 from lumi_envoy.tracing import sampled_flag_taken_back, tracing
 
 MAX_HEADER_KB = 12  # below the 16 KiB of the services, which see a few headers more
@@ -23,11 +25,16 @@ CLIENT_BITS = 24  # of a client's address in the access log: the network, not wh
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}  # without any, private addresses are inside
 
 INTERNAL_PREFIXES = ("x-lumi-", "x-envoy-")
-PROXY_PREFIXES = ("x-forwarded-", "x-real-ip", "forwarded", "x-request-id")
+# By which a request would be another one than it says, to whatever believes them.
+DISGUISES = ("x-http-method", "x-method-override", "x-original-", "x-rewrite-")
+PROXY_PREFIXES = (
+    *("x-forwarded-", "forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip"),
+    "x-request-id",
+)
 
 
-def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Json:
-    """HTTP/1.1 and HTTP/2 for clients."""
+def clients_listener(methods: Sequence[RoutedMethod], settings: Settings, secrets: Path) -> Json:
+    """HTTP/1.1 and HTTP/2 for clients; over TLS, with what the secrets file names, where they have a certificate."""
     manager = {
         "stat_prefix": "clients",
         "codec_type": "AUTO",
@@ -49,12 +56,13 @@ def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Jso
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         # Limits, the clock among them.
         "max_request_headers_kb": MAX_HEADER_KB,
-        "request_headers_timeout": "10s",
-        "request_timeout": "30s",
+        "request_headers_timeout": seconds(settings.headers_seconds),
+        "request_timeout": seconds(settings.request_seconds),
         "stream_idle_timeout": f"{LONGEST_SECONDS}s",
+        "stream_flush_timeout": seconds(settings.reading_seconds),
         "drain_timeout": "5s",
         "common_http_protocol_options": {
-            "idle_timeout": "300s",
+            "idle_timeout": seconds(settings.idle_seconds),
             "max_connection_duration": "3600s",
             "max_headers_count": MAX_HEADERS,
             "max_requests_per_connection": MAX_REQUESTS_PER_CONNECTION,
@@ -65,14 +73,20 @@ def clients_listener(methods: Sequence[RoutedMethod], settings: Settings) -> Jso
             "max_concurrent_streams": MAX_STREAMS,
             "initial_stream_window_size": 256 * 1024,
             "initial_connection_window_size": 1024 * 1024,
+            # A client that went away without a word is noticed by this.
+            "connection_keepalive": {"interval": "60s", "timeout": "20s"},
         },
     }
+    chain: Json = {"filters": [_connection_manager(manager)]}
+    if settings.gateway_tls:
+        chain["transport_socket"] = for_clients(secrets)
+        chain["transport_socket_connect_timeout"] = seconds(settings.headers_seconds)
     return {
         "name": "clients",
         "address": address(settings.gateway_host, settings.gateway_port),
         "per_connection_buffer_limit_bytes": 1024 * 1024,
         "enable_reuse_port": False,  # another gateway on this port is an error, not half of the traffic
-        "filter_chains": [{"filters": [_connection_manager(manager)]}],
+        "filter_chains": [chain],
     }
 
 
@@ -101,7 +115,7 @@ def _connection_manager(config: Json) -> Json:
 
 def _strip(settings: Settings) -> Json:
     """Takes these headers, and a traceparent's flag, off before anything reads them, Envoy itself included."""
-    prefixes = INTERNAL_PREFIXES + (() if settings.trusted_hops else PROXY_PREFIXES)
+    prefixes = INTERNAL_PREFIXES + DISGUISES + (() if settings.trusted_hops else PROXY_PREFIXES)
     return typed(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",

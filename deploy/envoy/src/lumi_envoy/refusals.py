@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from lumi_envoy.envoy import Json, typed
+from lumi_envoy.rates import REFUSED
 
 DOMAIN = "gateway.lumi"
 PROTOCOL = ("lumi.gateway", "content_type")  # namespace and key of dynamic metadata
+
+GRPC_WEB = "application/grpc-web+proto"
 
 _JWT = "response.code_details.startsWith('jwt_authn_access_denied{%s')"
 _ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
@@ -68,6 +71,10 @@ REFUSALS = (
         *(431, "RESOURCE_EXHAUSTED", "HEADERS_TOO_LARGE", "the request's headers are too large or too many"),
     ),
     Refusal(
+        f"response.code_details == '{REFUSED}'",
+        *(429, "RESOURCE_EXHAUSTED", "OVERLOADED", "too many calls in so short a time; try again later"),
+    ),
+    Refusal(
         "response.code == 429 || response.code_details.contains('overflow') || response.code_details == 'overload'",
         *(429, "RESOURCE_EXHAUSTED", "OVERLOADED", "too many calls at once; try again"),
     ),
@@ -104,14 +111,22 @@ def remember_protocol() -> Json:
 def _mappers() -> Iterator[Json]:
     for refusal in REFUSALS:
         status = refusal.grpc_status
+        headers = [
+            _header("grpc-status", str(status.code)),
+            # Base64 without padding, as gRPC sends binary metadata.
+            _header("grpc-status-details-bin", b64encode(status.SerializeToString()).decode().rstrip("=")),
+        ]
+        yield {
+            # Envoy knows gRPC-Web for gRPC no more here, and would make a code of its own of any other status.
+            "filter": _all_of(_cel(refusal.when), _NOTED_AS_GRPC_WEB),
+            "status_code": 200,
+            "headers_to_add": [*headers, _header("grpc-message", refusal.message)],
+            "body_format_override": {"text_format_source": {"inline_string": ""}, "content_type": GRPC_WEB},
+        }
         yield {
             "filter": _all_of(_cel(refusal.when), _GRPC_CALLER),
             "body": {"inline_string": refusal.message},
-            "headers_to_add": [
-                _header("grpc-status", str(status.code)),
-                # Base64 without padding, as gRPC sends binary metadata.
-                _header("grpc-status-details-bin", b64encode(status.SerializeToString()).decode().rstrip("=")),
-            ],
+            "headers_to_add": headers,
         }
         yield {
             "filter": _cel(refusal.when),
@@ -151,3 +166,4 @@ _NOTED_AS_GRPC = _noted({"string_match": _IS_GRPC}, or_nothing=False)
 _NOTHING_NOTED = _noted({"null_match": {}}, or_nothing=True)
 _SAYS_GRPC: Json = {"header_filter": {"header": {"name": "content-type", "string_match": _IS_GRPC}}}
 _GRPC_CALLER: Json = {"or_filter": {"filters": [_NOTED_AS_GRPC, _all_of(_NOTHING_NOTED, _SAYS_GRPC)]}}
+_NOTED_AS_GRPC_WEB = _noted({"string_match": {"prefix": "application/grpc-web", "ignore_case": True}}, or_nothing=False)

@@ -12,6 +12,7 @@ from typing import Any
 from lumi_envoy.contract import RoutedMethod
 from lumi_envoy.docs import MAX_FILE_BYTES, docs_routes
 from lumi_envoy.envoy import Json, message, seconds
+from lumi_envoy.rates import rate_of
 from lumi_envoy.settings import Settings
 
 TRANSCODER_FILTER = "envoy.filters.http.grpc_json_transcoder"
@@ -61,7 +62,7 @@ def cors_policy(settings: Settings) -> Json:
         allow_origin_string_match=origins,
         allow_methods="GET, POST, PATCH, DELETE",
         allow_headers="authorization, content-type, grpc-timeout, traceparent, x-grpc-web, x-user-agent",
-        expose_headers="grpc-status, grpc-message, grpc-status-details-bin",
+        expose_headers="grpc-status, grpc-message, grpc-status-details-bin, retry-after",
         max_age="600",
         allow_credentials=False,
     )
@@ -83,6 +84,7 @@ def _route(method: RoutedMethod) -> Json:
         "name": method.policy.name,
         "decorator": {"operation": method.policy.name, "propagate": False},  # the span's name
         "match": {"path": method.path},
+        "metadata": rate_of(method),
         "route": {
             "cluster": method.context,
             "timeout": "0s",  # the next one bounds the call from its first byte in, and heeds grpc-timeout

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Literal, Self
 
-from pydantic import DirectoryPath, Field, StringConstraints, field_validator, model_validator
+from pydantic import DirectoryPath, Field, FilePath, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lumi_common.settings import OtlpEndpoint
 
 LOOPBACK = "127.0.0.1"
 CONTEXTS = ("identity", "catalogue", "orders", "payments", "marketing")  # their order decides their ports
+TLS_FILES = ("tls.crt", "tls.key")  # as Kubernetes and ACME clients name them
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")]
+Rate = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 class Settings(BaseSettings):
@@ -25,14 +27,29 @@ class Settings(BaseSettings):
     port_base: int = Field(default=7000, ge=1024, le=64000, description="first of the stack's ports")
     gateway_host: str = Field(default=LOOPBACK, description="address that clients come in at")
     gateway_port: int = Field(default=8080, ge=1, le=65535, description="port that clients come in at")
+    gateway_tls: DirectoryPath | None = Field(
+        default=None, description="folder with `tls.crt` and `tls.key`, for HTTPS at that port"
+    )
     upstreams: dict[str, str] = Field(
         default={}, description="`host:port` of services' public ports that are elsewhere"
+    )
+    upstreams_ca: FilePath | None = Field(
+        default=None, description="PEM file of who signs the services' certificates; without it they are in the clear"
     )
     allowed_origins: list[Origin] = Field(default=[], description="web origins whose pages may call (CORS)")
     trusted_hops: int = Field(
         default=0, ge=0, le=8, description="proxies of ours in front that tell the client's address"
     )
     max_connections: int = Field(default=10_000, ge=1, description="connections of clients at once")
+    headers_seconds: float = Field(default=10, ge=1, le=60, description="until a request's headers are there")
+    request_seconds: float = Field(default=30, ge=1, le=600, description="until the whole request is there")
+    reading_seconds: float = Field(default=30, ge=1, le=600, description="for a client to take an answer's next part")
+    idle_seconds: float = Field(default=300, ge=1, le=3600, description="a connection stays open without a request")
+    calls_per_client: Rate = Field(default=3_000, description="calls a minute from one address")
+    calls_per_user: Rate = Field(default=1_200, description="calls a minute of one user or guest")
+    sessions_per_client: Rate = Field(default=300, description="sessions begun or renewed a minute from one address")
+    tries_per_client: Rate = Field(default=30, description="tries a minute, of what can be guessed, from one address")
+    tries_per_user: Rate = Field(default=10, description="tries a minute, of what can be guessed, of one user or guest")
     max_heap_mb: int = Field(default=512, ge=128, description="memory at which new requests are refused")
     otlp_endpoint: OtlpEndpoint = Field(default="", description="where spans go; none are made without it")
     otlp_ca: str = Field(
@@ -55,6 +72,14 @@ class Settings(BaseSettings):
     def _local_is_loopback(self) -> Self:
         if self.env == "local" and not ipaddress.ip_address(self.gateway_host).is_loopback:
             raise ValueError("LUMI_ENV=local binds loopback only")
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_is_called_in_the_clear(self) -> Self:
+        if self.gateway_tls and (missing := [name for name in TLS_FILES if not (self.gateway_tls / name).is_file()]):
+            raise ValueError(f"LUMI_GATEWAY_TLS has no {' and no '.join(missing)}")
+        if self.env != "local" and not self.gateway_tls and not self.trusted_hops:
+            raise ValueError("clients need TLS: set LUMI_GATEWAY_TLS, or LUMI_TRUSTED_HOPS where it ends in front")
         return self
 
     @property
