@@ -21,6 +21,12 @@ declare
 begin
   execute format('revoke all on database %I from public', current_database());
   revoke all on schema public from public;
+  -- Nobody of ours has any business in the server's other databases. Where they are somebody else's, it is theirs to say.
+  begin
+    revoke all on database postgres, template1 from public;
+  exception when insufficient_privilege or invalid_catalog_name then
+    null;
+  end;
 
   if not exists (select from pg_roles where rolname = 'lumi_auditor') then
     create role lumi_auditor login;

@@ -1,4 +1,4 @@
-"""The stack's command line: `python -m lumi_local up|down|status|logs|clean`."""
+"""The stack's command line: `python -m lumi_local up|down|status|logs|rotate|clean`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from lumi_local.parts import NAMES
 from lumi_local.process import StackError
+from lumi_local.rotation import Progress
 from lumi_local.settings import Settings
 from lumi_local.stack import Stack
 
@@ -38,14 +39,7 @@ def main() -> int:
 
 def up(stack: Stack, console: Console, arguments: argparse.Namespace) -> int:
     """Start what is not running; done when everything is healthy."""
-
-    def progress(title: str, step: Callable[[], None]) -> None:
-        started = time.monotonic()
-        with console.status(title):
-            step()
-        console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]")
-
-    stack.up(progress, arguments.only)
+    stack.up(_progress(console), arguments.only)
     if not arguments.quiet:
         console.print(f"\nThe stack is up: {_addresses(stack)}")
         console.print(f"What it can do, to read and to try: http://127.0.0.1:{stack.settings.gateway_port}/docs")
@@ -90,12 +84,28 @@ def logs(stack: Stack, console: Console, arguments: argparse.Namespace) -> int:
     os.execvp("tail", ["tail", "-n", "20", "-F", *files])
 
 
+def rotate(stack: Stack, console: Console, arguments: argparse.Namespace) -> int:
+    """New certificates or passwords, while everything goes on."""
+    stack.rotate(arguments.what, _progress(console))
+    return 0
+
+
 def clean(stack: Stack, console: Console, arguments: argparse.Namespace) -> int:
     """Stop everything and remove the data."""
     with console.status("stopping"):
         stack.clean()
     console.print(f"Removed {stack.home.root}.", markup=False)
     return 0
+
+
+def _progress(console: Console) -> Progress:
+    def progress(title: str, step: Callable[[], None]) -> None:
+        started = time.monotonic()
+        with console.status(title):
+            step()
+        console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]")
+
+    return progress
 
 
 def _addresses(stack: Stack) -> str:
@@ -107,7 +117,7 @@ def _addresses(stack: Stack) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lumi_local", description="The whole of Lumi as processes.")
     commands = parser.add_subparsers(required=True)
-    for run in (up, down, status, logs, clean):
+    for run in (up, down, status, logs, rotate, clean):
         command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
         command.set_defaults(run=run)
         if run is up:
@@ -115,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--only", type=_names, default=NAMES, metavar="PARTS", help=f"of {','.join(NAMES)}, separated by commas"
             )
             command.add_argument("--quiet", action="store_true", help="print the steps alone")
+        if run is rotate:
+            command.add_argument("what", choices=["certificates", "passwords"])
         if run is logs:
             command.add_argument("parts", nargs="*", choices=[*NAMES, []], metavar="PART")
     return parser

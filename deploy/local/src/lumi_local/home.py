@@ -8,9 +8,9 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +42,10 @@ class Secrets:
             admin_password=secrets.token_urlsafe(18),
         )
 
+    def with_new_passwords(self) -> Secrets:
+        """The same, but for what lets into PostgreSQL and NATS."""
+        return replace(self, postgres=postgres.new_passwords(), nats=nats.new_passwords())
+
 
 class Home:
     """`LUMI_HOME`: folders of mode 0711 that PostgreSQL's account can pass through, files with secrets of mode 0600."""
@@ -51,18 +55,21 @@ class Home:
         self.postgres = root / "postgres"
         self.nats = root / "nats"
         self.certificates = root / "certificates"
+        self.told = root / "secrets"
+        self.mails = root / "mails"
         self.logs = root / "logs"
         self.run = root / "run"
         self.gateway = self.run / "envoy.yaml"
         self.page = self.run / "docs"
         self.prepared = self.run / "prepared"
         self.stack_file = root / "stack.json"
+        self._secrets, self._next_secrets = root / "secrets.json", root / "secrets.next.json"
         self.spare = postgres.spare_folder(root)
 
     def make(self) -> None:
         """Make the folders."""
         _make(self.root, 0o711)
-        for folder in (self.nats, self.certificates, self.logs, self.run, self.socket.parent):
+        for folder in (self.nats, self.certificates, self.told, self.mails, self.logs, self.run, self.socket.parent):
             _make(folder, 0o700)
 
     @cached_property
@@ -84,12 +91,20 @@ class Home:
 
     def secrets(self) -> Secrets:
         """The stack's secrets, made the first time they are asked for."""
-        path = self.root / "secrets.json"
-        if path.exists():
-            return Secrets(**json.loads(path.read_text()))
-        made = Secrets.new()
-        write_private(path, json.dumps(made.__dict__, indent=1))
-        return made
+        return _kept(self._secrets, Secrets.new)
+
+    def next_secrets(self) -> Secrets:
+        """Those that are about to take their place; the same ones until they have, whatever was cut off."""
+        return _kept(self._next_secrets, self.secrets().with_new_passwords)
+
+    def adopt_next_secrets(self) -> None:
+        """They are the stack's secrets from now on."""
+        self._next_secrets.replace(self._secrets)
+
+    @property
+    def is_between_secrets(self) -> bool:
+        """Whether changing the passwords was begun and not ended."""
+        return self._next_secrets.exists()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -98,6 +113,14 @@ class Home:
         with (self.root / "lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _kept(path: Path, new: Callable[[], Secrets]) -> Secrets:
+    if path.exists():
+        return Secrets(**json.loads(path.read_text()))
+    made = new()
+    write_private(path, json.dumps(asdict(made), indent=1))
+    return made
 
 
 def _make(folder: Path, mode: int) -> None:

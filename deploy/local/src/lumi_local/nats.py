@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -9,6 +10,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from nats import connect
+from nats.errors import Error as NatsError
 
 from lumi_common.events.streams import permissions
 from lumi_local.process import LOOPBACK, Spec, write_private
@@ -58,6 +62,23 @@ def accepts(server: NatsServer) -> bool:
             return connection.recv(4) == b"INFO"
     except OSError:
         return False
+
+
+def admits(server: NatsServer) -> bool:
+    """Whether the server knows the admin's password."""
+
+    async def greeted() -> None:
+        client = await connect(server.url_admin, allow_reconnect=False, connect_timeout=2, error_cb=unheard)
+        await client.close()
+
+    async def unheard(_error: Exception) -> None:
+        """It is raised as well."""
+
+    try:
+        asyncio.run(greeted())
+    except (NatsError, OSError):
+        return False
+    return True
 
 
 def _configuration(server: NatsServer, *, durable: bool) -> dict[str, object]:

@@ -12,7 +12,7 @@ from lumi_local import health, nats, programs
 from lumi_local.home import ADMIN_EMAIL, Home, Secrets
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import Cluster, PostgresServer
-from lumi_local.process import LOOPBACK, Spec
+from lumi_local.process import LOOPBACK, Spec, write_private
 from lumi_local.settings import CHECKOUT, Settings
 from lumi_local.supervision import Program
 from lumi_local.topology import SERVICES
@@ -72,11 +72,13 @@ class Blueprint:
         """What a service is told: `libs/common`'s settings and its own."""
         settings, certificates = self.settings, self.home.certificates
         peers = {peer: f"{LOOPBACK}:{settings.internal_port(peer)}" for peer in SERVICES}
-        environment = settings.for_services() | {
+        chosen = settings.for_services()
+        if service == "identity":
+            chosen["LUMI_MAIL_FOLDER"] = str(self.home.mails)
+        return chosen | {
             "LUMI_ENV": "local",
             "LUMI_BUILD": self.build,
-            "LUMI_POSTGRES_DSN": self.postgres.dsn(f"lumi_{service}"),
-            "LUMI_NATS_URL": self.nats.url(service),
+            "LUMI_SECRETS_DIR": str(self.home.told / service),
             "LUMI_PUBLIC_ADDRESS": f"{LOOPBACK}:{settings.public_port(service)}",
             "LUMI_INTERNAL_ADDRESS": peers[service],
             "LUMI_TLS_CA": str(certificates / "ca.pem"),
@@ -84,12 +86,26 @@ class Blueprint:
             "LUMI_TLS_KEY": str(certificates / f"{service}.key"),
             "LUMI_PEERS": json.dumps(peers),
         }
+
+    def service_secrets(self, service: str) -> dict[str, str]:
+        """What a service is told by files in its own folder, which it looks into again while it runs."""
+        secrets = {"LUMI_POSTGRES_DSN": self.postgres.dsn(f"lumi_{service}"), "LUMI_NATS_URL": self.nats.url(service)}
         if service == "identity":
-            environment |= {
+            secrets |= {
                 "LUMI_TOKEN_PEPPER": self.secrets.token_pepper,
                 "LUMI_KEY_ENCRYPTION_KEY": self.secrets.key_encryption_key,
             }
-        return environment
+        return secrets
+
+    def tell_secrets(self, before: Blueprint | None = None) -> None:
+        """Write those files; with both passwords, this one's first, where there is one before it."""
+        for service in SERVICES:
+            folder = self.home.told / service
+            folder.mkdir(mode=0o700, exist_ok=True)
+            olds = before.service_secrets(service) if before else {}
+            for name, new in self.service_secrets(service).items():
+                lines = dict.fromkeys((new, olds.get(name, new)))
+                write_private(folder / name, "".join(f"{line}\n" for line in lines))
 
     def deploy_environment(self, service: str) -> dict[str, str]:
         """What a service's deploy steps (`migrate`, `bootstrap`) are told beside that."""

@@ -30,6 +30,10 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
+    # Neither statements nor rows: what a constraint refuses is quoted in the detail of its error.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
 }
 
 
@@ -138,7 +142,19 @@ class Cluster:
             f"\\connect {server.database}\n"
             f"{BOOTSTRAP.read_text()}\n"
         )
-        script += "".join(f"alter role {role} password '{server.passwords[role]}';\n" for role in LOGIN_ROLES)
+        script += _passwords(server.passwords, LOGIN_ROLES)
+        self._as_superuser(server, script)
+
+    def change_passwords(self, server: PostgresServer, new: Mapping[str, str]) -> None:
+        """Give every role its new password, all at once; from then on no old one lets anybody in."""
+        script = f"begin;\n{_passwords(new, (SUPERUSER, *LOGIN_ROLES))}commit;\n"
+        try:
+            self._as_superuser(server, script)
+        except StackError:
+            # What was cut off after this step is done again from the start.
+            self._as_superuser(replace(server, passwords=new), script)
+
+    def _as_superuser(self, server: PostgresServer, script: str) -> None:
         command = [self._program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         # By environment and not as an argument, which anybody on the machine can read.
         access = {
@@ -150,7 +166,7 @@ class Cluster:
         }
         done = subprocess.run(command, env=_environment() | access, input=script, text=True, capture_output=True)
         if done.returncode:
-            raise StackError(f"bootstrap.sql failed:\n{done.stderr.strip()}")
+            raise StackError(f"PostgreSQL refused:\n{done.stderr.strip()}")
 
     def _program(self, name: str) -> str:
         return str(self.programs / name)
@@ -178,6 +194,10 @@ def spare_folder(home: Path) -> Path:
 def new_passwords() -> dict[str, str]:
     """A fresh password for the superuser and each login role."""
     return {role: secrets.token_urlsafe(24) for role in (SUPERUSER, *LOGIN_ROLES)}
+
+
+def _passwords(passwords: Mapping[str, str], roles: Sequence[str]) -> str:
+    return "".join(f"alter role {role} password '{passwords[role]}';\n" for role in roles)
 
 
 def _environment() -> dict[str, str]:

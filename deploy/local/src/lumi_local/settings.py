@@ -23,6 +23,7 @@ FOR_SERVICES = (
     "LUMI_MANUAL_PAYMENTS",
     "LUMI_ORDER_EXPIRY_SECONDS",
     "LUMI_OTLP_ENDPOINT",
+    "LUMI_POOL_SECONDS",
     "LUMI_RESERVATION_SECONDS",
     "LUMI_RETRY_SECONDS",
     "LUMI_SHIPPING_RATES",
@@ -30,8 +31,19 @@ FOR_SERVICES = (
     "LUMI_TAX_RATES",
     "LUMI_TRACE_RATIO",
 )
-# Of these, what the gateway is told too.
-FOR_GATEWAY = ("LUMI_OTLP_ENDPOINT", "LUMI_TRACE_RATIO")
+# The demo, the tests and the benchmark are many people at one address.
+RATES = dict.fromkeys(
+    (
+        "LUMI_CALLS_PER_CLIENT",
+        "LUMI_CALLS_PER_USER",
+        "LUMI_SESSIONS_PER_CLIENT",
+        "LUMI_TRIES_PER_CLIENT",
+        "LUMI_TRIES_PER_USER",
+    ),
+    "1000000",
+)
+# What the gateway is told of what was chosen.
+FOR_GATEWAY = ("LUMI_OTLP_ENDPOINT", "LUMI_TRACE_RATIO", *RATES)
 
 
 class Settings(BaseSettings):
@@ -79,7 +91,7 @@ class Settings(BaseSettings):
 
     def for_gateway(self) -> dict[str, str]:
         """Environment for what makes the gateway's configuration."""
-        return {name: os.environ[name] for name in FOR_GATEWAY if name in os.environ}
+        return RATES | {name: os.environ[name] for name in FOR_GATEWAY if name in os.environ}
 
     def for_services(self) -> dict[str, str]:
         """Environment for the services: what was chosen, and manual payments that settle at once, as suits a demo."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from lumi_local import certificates, prepare
@@ -13,11 +13,10 @@ from lumi_local.home import ADMIN_EMAIL, Home
 from lumi_local.parts import GATEWAY, NAMES, STORES, Blueprint, Part
 from lumi_local.postgres import SUPERUSER
 from lumi_local.process import LOOPBACK, StackError, port_is_free, wait_until, write_private
+from lumi_local.rotation import Progress, rotate_certificates, rotate_passwords
 from lumi_local.settings import Settings
 from lumi_local.supervision import State, Supervisor
 from lumi_local.topology import SERVICES
-
-Progress = Callable[[str, Callable[[], None]], None]
 
 SECONDS_FOR_PORTS = 3.0  # what a killed stack's last processes may take to leave
 SECONDS_TO_SETTLE = 8.0
@@ -41,6 +40,8 @@ class Stack:
             self.home.make()
             certificates.ensure(self.home.certificates)
             blueprint = Blueprint.of(self.settings, self.home, prepare.code_digest())
+            if not self.home.is_between_secrets:
+                blueprint.tell_secrets()
             parts = [part for part in blueprint.parts() if part.name in only]
             self._settle(parts, progress)
             if not blueprint.cluster.exists():
@@ -48,6 +49,8 @@ class Stack:
                 password = blueprint.secrets.postgres[SUPERUSER]
                 progress("a new database", lambda: blueprint.cluster.create(password))
             self._start([part for part in parts if part.name in STORES], progress)
+            if self.home.is_between_secrets and set(only).issuperset(STORES):
+                blueprint = rotate_passwords(blueprint, self.supervisor, progress)
             self._prepare(blueprint, {part.name for part in parts}, progress)
             self._start([part for part in parts if part.name not in STORES], progress)
             self._describe(blueprint, {part.name for part in parts})
@@ -73,6 +76,17 @@ class Stack:
             return []
         blueprint = Blueprint.of(self.settings, self.home, build="")
         return [(part, states[part.name], part.is_healthy()) for part in blueprint.parts() if part.name in states]
+
+    def rotate(self, what: str, progress: Progress) -> None:
+        """New `certificates` or `passwords` for the stack that runs; StackError when it does not."""
+        with self.home.locked():
+            if self.supervisor.pid is None:
+                raise StackError("the stack is not running: `make up` starts it")
+            if what == "certificates":
+                rotate_certificates(self.home, progress)
+                return
+            blueprint = Blueprint.of(self.settings, self.home, build="")
+            self._describe(rotate_passwords(blueprint, self.supervisor, progress), set(self.supervisor.states()))
 
     def _settle(self, parts: list[Part], progress: Progress) -> None:
         """Have supervisord run with exactly these parts, stop those whose spec changed, and see their ports free."""

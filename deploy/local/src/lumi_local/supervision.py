@@ -103,6 +103,10 @@ class Supervisor:
         """Stop a program and wait until it is gone."""
         self._tolerating(NOT_RUNNING, "stopProcess", f"{_group(program.tier)}:{program.name}", True)
 
+    def signal_program(self, program: Program, signal_name: str) -> None:
+        """Send a running program a signal, such as `HUP`."""
+        self._tolerating(NOT_RUNNING, "signalProcess", f"{_group(program.tier)}:{program.name}", signal_name)
+
     def _tolerating(self, fault: int, method: str, *arguments: Any) -> None:
         try:
             self._call(method, *arguments)
