@@ -11,7 +11,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reconcile check-invariants test check up down status logs clean generate bench soak mutants lock \
+.PHONY: help setup demo reconcile check-invariants test check up down status logs clean generate bench soak fuzz mutants lock \
   check-format check-types check-imports check-protos check-generated check-schema check-domain
 
 help: ## list the commands
@@ -75,7 +75,7 @@ logs: setup ## follow the stack's logs
 clean: setup ## stop the stack and remove its data
 	@$(VENV)/python -m lumi_local clean
 
-generate: setup ## everything generated: protobuf Python, errors, the client, OpenAPI, schema reference, ER diagrams
+generate: setup ## everything generated: protobuf Python, errors, access table, the client, OpenAPI, schema reference, ER diagrams
 	@$(VENV)/python protos/generate.py
 	@$(VENV)/python clients/python/generate.py
 	@$(VENV)/python -m lumi_openapi
@@ -88,6 +88,9 @@ bench: setup ## what a call costs against the bare programs beneath it; fails be
 
 soak: setup ## buyers through a stack that keeps breaking, LUMI_FAULT_SECONDS long (600); a violation names its LUMI_SEED
 	@LUMI_FAULT_SECONDS=$${LUMI_FAULT_SECONDS:-600} $(VENV)/python -m lumi_faults
+
+fuzz: setup ## random messages to every method, LUMI_FUZZ_MESSAGES of them (200000); a fault names its LUMI_SEED
+	@LUMI_FUZZ_MESSAGES=$${LUMI_FUZZ_MESSAGES:-200000} $(VENV)/python -m pytest -q tests/fuzz
 
 mutants: setup ## plant bugs in a copy of the sources, one at a time: the tests must catch each
 	@$(VENV)/python -m lumi_mutants

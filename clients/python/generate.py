@@ -160,7 +160,7 @@ class Writer:
         fields.sort(key=lambda field: field.name not in needed)
         arguments = "".join(f", {self._argument(field, field.name in needed)}" for field in fields)
         star = ", *" if fields else ""
-        returns = f"AsyncIterator[{self._name(listed.message_type)}]" if listed else returned(answer)
+        returns = f"AsyncIterator[{self._type(listed)}]" if listed else returned(answer)
         prefix = "" if listed else "async "
         yield f"\n    {prefix}def {snake(method.name)}(self{star}{arguments}{'' if star else ', *'}, "
         yield f"timeout: float | None = None) -> {returns}:\n"

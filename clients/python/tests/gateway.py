@@ -29,6 +29,7 @@ class Gateway:
     calls: list[tuple[Message, str]] = field(default_factory=list)
     token_seconds: float = 600.0
     refreshed: int = 0
+    second_factor: bool = False
 
     async def hear(self, request: Message, context: Any) -> None:
         token = dict(context.invocation_metadata()).get("authorization", "")
@@ -56,7 +57,21 @@ class Auth(AuthServiceServicer):
 
     async def SignIn(self, request: auth_pb2.SignInRequest, context: Any) -> auth_pb2.SignInResponse:
         await self._gateway.hear(request, context)
+        if self._gateway.second_factor:
+            challenge = auth_pb2.TwoFactorChallenge(token="a challenge")
+            return auth_pb2.SignInResponse(two_factor_challenge=challenge)
         return auth_pb2.SignInResponse(tokens=self._gateway.tokens())
+
+    async def VerifyTwoFactor(self, request: auth_pb2.VerifyTwoFactorRequest, context: Any) -> auth_pb2.SignInResponse:
+        await self._gateway.hear(request, context)
+        return auth_pb2.SignInResponse(tokens=self._gateway.tokens())
+
+    async def StepUp(self, request: auth_pb2.StepUpRequest, context: Any) -> auth_pb2.StepUpResponse:
+        await self._gateway.hear(request, context)
+        tokens = self._gateway.tokens()
+        return auth_pb2.StepUpResponse(
+            access_token="stepped-up", access_token_expire_time=tokens.access_token_expire_time
+        )
 
     async def RefreshToken(self, request: auth_pb2.RefreshTokenRequest, context: Any) -> auth_pb2.RefreshTokenResponse:
         await self._gateway.hear(request, context)

@@ -15,6 +15,7 @@ from lumi_client import (
     InvalidArgument,
     Lumi,
     LumiError,
+    SecondFactorWanted,
     Unauthenticated,
     Unavailable,
     amount,
@@ -179,3 +180,25 @@ def test_money_keeps_every_cent() -> None:
     assert str(amount(Money(units=5))) == "5.00"
     with pytest.raises(ValueError, match="too many decimals"):
         money("0.0000000001", "EUR")
+
+
+async def test_a_second_factor_is_asked_for_before_the_session(gateway: Gateway, shop: Lumi) -> None:
+    gateway.second_factor = True
+
+    with pytest.raises(SecondFactorWanted) as wanted:
+        await shop.sign_in("ada@example.com", "correct horse")
+    ada = await shop.verify(wanted.value.challenge, code="123456")
+
+    assert (wanted.value.challenge, ada.access_token) == ("a challenge", "access-0")
+    request, _ = gateway.calls[-1]
+    assert (request.challenge, request.code) == ("a challenge", "123456")  # type: ignore[attr-defined]
+
+
+async def test_whoever_stepped_up_calls_with_that_token(gateway: Gateway, shop: Lumi) -> None:
+    ada = await shop.sign_in("ada@example.com", "correct horse")
+
+    await ada.step_up(password="correct horse")
+    await ada.carts.create_cart(currency_code="USD")
+
+    assert [token for _, token in gateway.calls] == ["", "access-0", "stepped-up"]
+    assert ada.refresh_token == "refresh-0"

@@ -19,6 +19,7 @@ from lumi_client.errors import (
     NotFound,
     PermissionDenied,
     ResourceExhausted,
+    SecondFactorWanted,
     Unauthenticated,
     Unavailable,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "NotFound",
     "PermissionDenied",
     "ResourceExhausted",
+    "SecondFactorWanted",
     "Session",
     "Unauthenticated",
     "Unavailable",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Self
 
 import grpc
@@ -9,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from lumi.identity.v1 import auth_pb2, user_pb2
 
 from lumi_client.calls import Caller, Connection
-from lumi_client.errors import LumiError, Unauthenticated
+from lumi_client.errors import LumiError, SecondFactorWanted, Unauthenticated
 from lumi_client.services import Services
 
 _RENEW_BEFORE = 30.0  # seconds before an access token's end
@@ -38,8 +39,22 @@ class Lumi(Services):
         await self._connection.close()
 
     async def sign_in(self, email: str, password: str, *, fingerprint: str = "") -> "Session":
-        """Start a session; raises Unauthenticated where e-mail and password do not fit."""
+        """Start a session; raises Unauthenticated where e-mail and password do not fit.
+
+        Raises SecondFactorWanted where the account has a second factor: `verify` takes its challenge with a code.
+        """
         answer = await self.auth.sign_in(email=email, password=password, fingerprint=fingerprint)
+        if answer.HasField("two_factor_challenge"):
+            raise SecondFactorWanted(answer.two_factor_challenge.token)
+        return Session(self._connection, answer.tokens, user=answer.user)
+
+    async def verify(
+        self, challenge: str, *, code: str = "", recovery_code: str = "", fingerprint: str = ""
+    ) -> "Session":
+        """Start the session that a challenge stands for, by a code of the authenticator or a recovery code."""
+        answer = await self.auth.verify_two_factor(
+            challenge=challenge, code=code, recovery_code=recovery_code, fingerprint=fingerprint
+        )
         return Session(self._connection, answer.tokens, user=answer.user)
 
     async def resume(self, refresh_token: str) -> "Session":
@@ -85,9 +100,17 @@ class Session(Services):
         """What `Lumi.resume` goes on from; empty for a guest."""
         return self._token.tokens.refresh_token
 
+    async def step_up(self, *, password: str = "", code: str = "", recovery_code: str = "") -> None:
+        """Prove anew who one is, for calls that ask for that: by the password, or by a code where there is a second
+        factor. It counts for some minutes, and until the access token is renewed.
+        """
+        answer = await self.auth.step_up(password=password, code=code, recovery_code=recovery_code)
+        self._token.step_up(answer)
+
     async def sign_out(self) -> None:
-        """End the session on the server too."""
-        await self.auth.sign_out()
+        """End the session on the server too, if it is not over already."""
+        with suppress(Unauthenticated):  # what a repeat is told whose first answer was lost
+            await self.auth.sign_out()
 
 
 class _Nobody:
@@ -120,6 +143,14 @@ class _Renewed:
                     return False
                 await self._renew()
         return True
+
+    def step_up(self, answer: auth_pb2.StepUpResponse) -> None:
+        """Go on with the access token that counts as a fresh proof."""
+        tokens = auth_pb2.Tokens()
+        tokens.CopyFrom(self.tokens)
+        tokens.access_token = answer.access_token
+        tokens.access_token_expire_time.CopyFrom(answer.access_token_expire_time)
+        self.tokens = tokens
 
     async def _renew(self) -> None:
         try:

@@ -37,6 +37,14 @@ class LumiError(Exception):
         return f"{self.method}: {self.reason}: {self.message}"
 
 
+class SecondFactorWanted(Exception):
+    """The password is right and the account has a second factor: `Lumi.verify` takes the challenge with a code."""
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__("the account has a second factor: a code is wanted")
+        self.challenge = challenge
+
+
 class InvalidArgument(LumiError):
     """The request can never be right; `violations` name the fields at fault."""
 

@@ -1,6 +1,6 @@
 """Writes the API's pages:
 
-python -m lumi_openapi                 docs/openapi.json and docs/errors.md, from the protos of this checkout
+python -m lumi_openapi                 docs/openapi.json, errors.md and access.md, from the protos of this checkout
 python -m lumi_openapi --check         changes nothing; exits 1 unless those files are what would be written
 python -m lumi_openapi --page FOLDER   what the gateway serves at /docs, from the file as it is
 """
@@ -12,13 +12,15 @@ import sys
 from pathlib import Path
 
 from lumi_common.rpc.access import ContractError
+from lumi_openapi.access_page import access
 from lumi_openapi.contract import CHECKOUT, Fault
 from lumi_openapi.document import openapi
 from lumi_openapi.errors import errors
 from lumi_openapi.page import write_page
 
-DOCUMENT = CHECKOUT / "docs" / "openapi.json"
-WRITTEN = {DOCUMENT: openapi, CHECKOUT / "docs" / "errors.md": errors}
+DOCS = CHECKOUT / "docs"
+DOCUMENT = DOCS / "openapi.json"
+WRITTEN = {DOCUMENT: openapi, DOCS / "errors.md": errors, DOCS / "access.md": access}
 
 
 def main() -> int:

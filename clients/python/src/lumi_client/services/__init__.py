@@ -17,6 +17,10 @@ from lumi_client.services.identity import (
     AuditService,
     AuthService,
     IdentityOperationsService,
+    PrivacyService,
+    SecurityEventService,
+    SessionService,
+    TwoFactorService,
     UserService,
 )
 from lumi_client.services.marketing import CouponService, MarketingOperationsService
@@ -54,6 +58,26 @@ class Services:
     def identity_operations(self) -> IdentityOperationsService:
         """IdentityOperationsService."""
         return IdentityOperationsService(self._caller)
+
+    @cached_property
+    def privacies(self) -> PrivacyService:
+        """PrivacyService."""
+        return PrivacyService(self._caller)
+
+    @cached_property
+    def security_events(self) -> SecurityEventService:
+        """SecurityEventService."""
+        return SecurityEventService(self._caller)
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        """SessionService."""
+        return SessionService(self._caller)
+
+    @cached_property
+    def two_factors(self) -> TwoFactorService:
+        """TwoFactorService."""
+        return TwoFactorService(self._caller)
 
     @cached_property
     def users(self) -> UserService:

@@ -9,8 +9,19 @@ from datetime import datetime
 
 from google.protobuf import empty_pb2
 from lumi.common.v1 import operations_pb2 as common_operations_pb2
+from lumi.common.v1 import personal_pb2 as common_personal_pb2
 from lumi.common.v1 import references_pb2 as common_references_pb2
-from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, user_pb2
+from lumi.identity.v1 import (
+    access_pb2,
+    address_pb2,
+    audit_pb2,
+    auth_pb2,
+    privacy_pb2,
+    security_event_pb2,
+    session_pb2,
+    two_factor_pb2,
+    user_pb2,
+)
 
 from lumi_client.calls import Method, Service, mask
 
@@ -18,9 +29,11 @@ from lumi_client.calls import Method, Service, mask
 class AccessService(Service):
     """Roles, permissions, and who holds them.
 
-    A token carries the permissions of the moment it was given: a change counts from the next refresh on. Every
-    deployment begins with the roles `customer`, `support`, `catalogue_manager`, `finance` and `admin`; a user
-    without any is a customer all the same.
+    A token carries the permissions of the moment it was given; once they change, it is refused within five seconds,
+    and the next refresh brings those of then. Every deployment begins with the roles `customer`, `support`,
+    `catalogue_manager`, `finance` and `admin`; a user without any is a customer all the same. Nobody gives or takes
+    what they do not hold at that moment, nor changes a role or a user that holds more than they: PERMISSION_DENIED
+    BEYOND_OWN_PERMISSIONS.
     """
 
     _GET_ROLE = Method(
@@ -55,6 +68,136 @@ class AccessService(Service):
         request = access_pb2.ListRolesRequest(page_size=page_size)
         return self._caller.pages(self._LIST_ROLES, request, "roles", timeout)
 
+    _CREATE_ROLE = Method(
+        "/lumi.identity.v1.AccessService/CreateRole",
+        access_pb2.Role.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def create_role(
+        self, *, role: access_pb2.Role, request_id: str | None = None, timeout: float | None = None
+    ) -> access_pb2.Role:
+        """Makes a role, which holds nothing yet.
+
+        ALREADY_EXISTS NAME_TAKEN when a role has the name. FAILED_PRECONDITION ROLE_SEEDED when a deployment begins
+        with a role of that name, be it there or not.
+        """
+        request = access_pb2.CreateRoleRequest(role=role, request_id=request_id)
+        return await self._caller.call(self._CREATE_ROLE, request, timeout)
+
+    _UPDATE_ROLE = Method(
+        "/lumi.identity.v1.AccessService/UpdateRole",
+        access_pb2.Role.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def update_role(
+        self,
+        *,
+        role: access_pb2.Role,
+        update_mask: Iterable[str] | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> access_pb2.Role:
+        """Changes the masked fields of a role.
+
+        NOT_FOUND when there is none. ALREADY_EXISTS NAME_TAKEN when another has the name. FAILED_PRECONDITION
+        ROLE_SEEDED when the role is one that deployments begin with, or the name is: those keep theirs.
+        INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names anything but `name` and `description`.
+        """
+        request = access_pb2.UpdateRoleRequest(role=role, update_mask=mask(update_mask), request_id=request_id)
+        return await self._caller.call(self._UPDATE_ROLE, request, timeout)
+
+    _DELETE_ROLE = Method(
+        "/lumi.identity.v1.AccessService/DeleteRole",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_role(self, *, id: str, request_id: str | None = None, timeout: float | None = None) -> None:
+        """Removes a role that nobody holds, for good.
+
+        NOT_FOUND when there is none. FAILED_PRECONDITION LAST_ADMIN for the admin role, ROLE_SEEDED for another
+        that deployments begin with, ROLE_HELD while somebody holds it.
+        """
+        request = access_pb2.DeleteRoleRequest(id=id, request_id=request_id)
+        await self._caller.call(self._DELETE_ROLE, request, timeout)
+
+    _LIST_ROLE_HOLDERS = Method(
+        "/lumi.identity.v1.AccessService/ListRoleHolders",
+        access_pb2.ListRoleHoldersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_role_holders(
+        self, *, role_id: str, page_size: int | None = None, timeout: float | None = None
+    ) -> AsyncIterator[str]:
+        """Who holds a role: ids of users, deleted ones among them; oldest account first.
+
+        NOT_FOUND when there is no such role. INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this
+        list.
+        """
+        request = access_pb2.ListRoleHoldersRequest(role_id=role_id, page_size=page_size)
+        return self._caller.pages(self._LIST_ROLE_HOLDERS, request, "user_ids", timeout)
+
+    _ADD_ROLE_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/AddRolePermission",
+        access_pb2.Role.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def add_role_permission(
+        self, *, role_id: str, permission_id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> access_pb2.Role:
+        """Puts a permission into a role; one that it holds already stays as it is.
+
+        NOT_FOUND when there is no such role or permission.
+        """
+        request = access_pb2.AddRolePermissionRequest(
+            role_id=role_id, permission_id=permission_id, request_id=request_id
+        )
+        return await self._caller.call(self._ADD_ROLE_PERMISSION, request, timeout)
+
+    _REMOVE_ROLE_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/RemoveRolePermission",
+        access_pb2.Role.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def remove_role_permission(
+        self, *, role_id: str, permission_id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> access_pb2.Role:
+        """Takes a permission out of a role; one that it does not hold is no error.
+
+        NOT_FOUND when there is no such role or permission. FAILED_PRECONDITION LAST_ADMIN for the admin role, which
+        holds every permission.
+        """
+        request = access_pb2.RemoveRolePermissionRequest(
+            role_id=role_id, permission_id=permission_id, request_id=request_id
+        )
+        return await self._caller.call(self._REMOVE_ROLE_PERMISSION, request, timeout)
+
+    _GET_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/GetPermission",
+        access_pb2.Permission.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    async def get_permission(self, *, id: str, timeout: float | None = None) -> access_pb2.Permission:
+        """One permission.
+
+        NOT_FOUND when there is none.
+        """
+        request = access_pb2.GetPermissionRequest(id=id)
+        return await self._caller.call(self._GET_PERMISSION, request, timeout)
+
     _LIST_PERMISSIONS = Method(
         "/lumi.identity.v1.AccessService/ListPermissions",
         access_pb2.ListPermissionsResponse.FromString,
@@ -71,6 +214,68 @@ class AccessService(Service):
         """
         request = access_pb2.ListPermissionsRequest(page_size=page_size)
         return self._caller.pages(self._LIST_PERMISSIONS, request, "permissions", timeout)
+
+    _CREATE_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/CreatePermission",
+        access_pb2.Permission.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def create_permission(
+        self, *, permission: access_pb2.Permission, request_id: str | None = None, timeout: float | None = None
+    ) -> access_pb2.Permission:
+        """Makes a permission of the shop's own, for what stands beside these services; the admin role holds it from
+        then on.
+
+        No method here asks for it. ALREADY_EXISTS NAME_TAKEN when a permission has the key. FAILED_PRECONDITION
+        PERMISSION_BUILT_IN when a method asks for that key.
+        """
+        request = access_pb2.CreatePermissionRequest(permission=permission, request_id=request_id)
+        return await self._caller.call(self._CREATE_PERMISSION, request, timeout)
+
+    _UPDATE_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/UpdatePermission",
+        access_pb2.Permission.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def update_permission(
+        self,
+        *,
+        permission: access_pb2.Permission,
+        update_mask: Iterable[str] | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> access_pb2.Permission:
+        """Changes the masked fields of a permission; its key only while nothing but the admin role holds it.
+
+        NOT_FOUND when there is none. ALREADY_EXISTS NAME_TAKEN when another has the key. FAILED_PRECONDITION
+        PERMISSION_BUILT_IN when a method asks for its key, old or new, PERMISSION_HELD when the key would change
+        and another role or a user holds it. INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names anything but
+        `key` and `description`.
+        """
+        request = access_pb2.UpdatePermissionRequest(
+            permission=permission, update_mask=mask(update_mask), request_id=request_id
+        )
+        return await self._caller.call(self._UPDATE_PERMISSION, request, timeout)
+
+    _DELETE_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/DeletePermission",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def delete_permission(self, *, id: str, request_id: str | None = None, timeout: float | None = None) -> None:
+        """Removes a permission that only the admin role holds, for good.
+
+        NOT_FOUND when there is none. FAILED_PRECONDITION PERMISSION_BUILT_IN when a method asks for it,
+        PERMISSION_HELD while another role or a user holds it.
+        """
+        request = access_pb2.DeletePermissionRequest(id=id, request_id=request_id)
+        await self._caller.call(self._DELETE_PERMISSION, request, timeout)
 
     _ASSIGN_ROLE = Method(
         "/lumi.identity.v1.AccessService/AssignRole",
@@ -106,6 +311,42 @@ class AccessService(Service):
         """
         request = access_pb2.UnassignRoleRequest(user_id=user_id, role_id=role_id, request_id=request_id)
         return await self._caller.call(self._UNASSIGN_ROLE, request, timeout)
+
+    _GRANT_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/GrantPermission",
+        access_pb2.EffectivePermissions.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def grant_permission(
+        self, *, user_id: str, permission_id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> access_pb2.EffectivePermissions:
+        """Gives a user a permission of their own, beside those of their roles; one they have already stays as it is.
+
+        NOT_FOUND when there is no such user or permission.
+        """
+        request = access_pb2.GrantPermissionRequest(user_id=user_id, permission_id=permission_id, request_id=request_id)
+        return await self._caller.call(self._GRANT_PERMISSION, request, timeout)
+
+    _REVOKE_PERMISSION = Method(
+        "/lumi.identity.v1.AccessService/RevokePermission",
+        access_pb2.EffectivePermissions.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def revoke_permission(
+        self, *, user_id: str, permission_id: str, request_id: str | None = None, timeout: float | None = None
+    ) -> access_pb2.EffectivePermissions:
+        """Takes a permission of their own from a user; one they have not is no error, and what their roles hold stays.
+
+        NOT_FOUND when there is no such user or permission.
+        """
+        request = access_pb2.RevokePermissionRequest(
+            user_id=user_id, permission_id=permission_id, request_id=request_id
+        )
+        return await self._caller.call(self._REVOKE_PERMISSION, request, timeout)
 
     _GET_EFFECTIVE_PERMISSIONS = Method(
         "/lumi.identity.v1.AccessService/GetEffectivePermissions",
@@ -327,10 +568,10 @@ class AuthService(Service):
         phone: str | None = None,
         timeout: float | None = None,
     ) -> user_pb2.User:
-        """Makes an account; the new user then signs in.
+        """Makes an account, and mails a link to verify its e-mail; the new user then signs in.
 
         ALREADY_EXISTS EMAIL_TAKEN when the e-mail, whatever its case, has an account. INVALID_ARGUMENT
-        PASSWORD_TOO_WEAK when the password is too easily guessed.
+        PASSWORD_TOO_WEAK when the password is too easily guessed, PHONE_INVALID when the phone is no number.
         """
         request = auth_pb2.SignUpRequest(
             email=email, password=password, first_name=first_name, last_name=last_name, phone=phone
@@ -348,13 +589,71 @@ class AuthService(Service):
     async def sign_in(
         self, *, email: str, password: str, fingerprint: str | None = None, timeout: float | None = None
     ) -> auth_pb2.SignInResponse:
-        """Starts a session with e-mail and password.
+        """Starts a session with e-mail and password; where the account has a second factor, answers a challenge
+        instead, which VerifyTwoFactor takes with a code.
 
-        UNAUTHENTICATED CREDENTIALS_INVALID for an unknown e-mail and a wrong password alike. FAILED_PRECONDITION
-        USER_SUSPENDED only after the right password.
+        UNAUTHENTICATED CREDENTIALS_INVALID for an unknown e-mail and a wrong password alike. RESOURCE_EXHAUSTED
+        TOO_MANY_ATTEMPTS after some of them for one account from one source, or many from many sources; whoever has
+        signed in from a source before is not kept out by others' tries. FAILED_PRECONDITION USER_SUSPENDED only
+        after the right password.
         """
         request = auth_pb2.SignInRequest(email=email, password=password, fingerprint=fingerprint)
         return await self._caller.call(self._SIGN_IN, request, timeout)
+
+    _VERIFY_TWO_FACTOR = Method(
+        "/lumi.identity.v1.AuthService/VerifyTwoFactor",
+        auth_pb2.SignInResponse.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def verify_two_factor(
+        self,
+        *,
+        challenge: str,
+        code: str | None = None,
+        recovery_code: str | None = None,
+        fingerprint: str | None = None,
+        timeout: float | None = None,
+    ) -> auth_pb2.SignInResponse:
+        """Starts the session that a challenge stands for, with a code of the authenticator or a recovery code; each is
+        good once, and so is the challenge.
+
+        UNAUTHENTICATED TWO_FACTOR_CHALLENGE_INVALID for a challenge that is unknown, used, older than five minutes
+        (or as the shop has set it), or was answered wrongly five times. INVALID_ARGUMENT TWO_FACTOR_CODE_INVALID
+        for a wrong code. RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS as in SignIn: wrong codes count like wrong passwords.
+        """
+        request = auth_pb2.VerifyTwoFactorRequest(
+            challenge=challenge, code=code, recovery_code=recovery_code, fingerprint=fingerprint
+        )
+        return await self._caller.call(self._VERIFY_TWO_FACTOR, request, timeout)
+
+    _STEP_UP = Method(
+        "/lumi.identity.v1.AuthService/StepUp",
+        auth_pb2.StepUpResponse.FromString,
+        repeatable=False,
+        takes_request_id=False,
+        seconds=15.0,
+    )
+
+    async def step_up(
+        self,
+        *,
+        password: str | None = None,
+        code: str | None = None,
+        recovery_code: str | None = None,
+        timeout: float | None = None,
+    ) -> auth_pb2.StepUpResponse:
+        """Gives another access token of the same session, with which methods may be called for five minutes (or as the
+        shop has set it) that ask for a fresh proof: by a code or a recovery code where the account has a second
+        factor, by the password where it has none.
+
+        INVALID_ARGUMENT PASSWORD_WRONG or TWO_FACTOR_CODE_INVALID for a wrong one. FAILED_PRECONDITION
+        TWO_FACTOR_REQUIRED for a password where there is a second factor, TWO_FACTOR_NOT_ENABLED for a code where
+        there is none. RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS as in SignIn.
+        """
+        request = auth_pb2.StepUpRequest(password=password, code=code, recovery_code=recovery_code)
+        return await self._caller.call(self._STEP_UP, request, timeout)
 
     _REFRESH_TOKEN = Method(
         "/lumi.identity.v1.AuthService/RefreshToken",
@@ -381,9 +680,96 @@ class AuthService(Service):
     )
 
     async def sign_out(self, *, request_id: str | None = None, timeout: float | None = None) -> None:
-        """Ends the session of the access token; signing out again changes nothing."""
+        """Ends the session of the access token, which counts no more from then on.
+
+        UNAUTHENTICATED TOKEN_INVALID when the session is over already, as a repeat is told.
+        """
         request = auth_pb2.SignOutRequest(request_id=request_id)
         await self._caller.call(self._SIGN_OUT, request, timeout)
+
+    _REQUEST_EMAIL_VERIFICATION = Method(
+        "/lumi.identity.v1.AuthService/RequestEmailVerification",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def request_email_verification(self, *, request_id: str | None = None, timeout: float | None = None) -> None:
+        """Mails the caller another link to verify their e-mail; the links before are no longer good.
+
+        Nothing is sent where the e-mail is verified, nor beyond a few in a day: then the last one mailed still is
+        good.
+        """
+        request = auth_pb2.RequestEmailVerificationRequest(request_id=request_id)
+        await self._caller.call(self._REQUEST_EMAIL_VERIFICATION, request, timeout)
+
+    _VERIFY_EMAIL = Method(
+        "/lumi.identity.v1.AuthService/VerifyEmail",
+        empty_pb2.Empty.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def verify_email(self, *, token: str, timeout: float | None = None) -> None:
+        """Takes the token of a mail as proof that the account's e-mail reaches its user.
+
+        UNAUTHENTICATED ONE_TIME_TOKEN_INVALID when the token is unknown, used or expired, or a later mail took its
+        place.
+        """
+        request = auth_pb2.VerifyEmailRequest(token=token)
+        await self._caller.call(self._VERIFY_EMAIL, request, timeout)
+
+    _REQUEST_PASSWORD_RESET = Method(
+        "/lumi.identity.v1.AuthService/RequestPasswordReset",
+        empty_pb2.Empty.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def request_password_reset(self, *, email: str, timeout: float | None = None) -> None:
+        """Mails whoever has this e-mail a link to choose a new password; the links before are no longer good.
+
+        The answer is the same whether anybody has. No account is mailed more than a few in an hour: then the last
+        one still is good.
+        """
+        request = auth_pb2.RequestPasswordResetRequest(email=email)
+        await self._caller.call(self._REQUEST_PASSWORD_RESET, request, timeout)
+
+    _RESET_PASSWORD = Method(
+        "/lumi.identity.v1.AuthService/ResetPassword",
+        empty_pb2.Empty.FromString,
+        repeatable=False,
+        takes_request_id=False,
+        seconds=15.0,
+    )
+
+    async def reset_password(self, *, token: str, new_password: str, timeout: float | None = None) -> None:
+        """Sets a new password by the token of a mail, which proves the e-mail too.
+
+        Ends every session, and lets in who was locked out for wrong passwords. UNAUTHENTICATED
+        ONE_TIME_TOKEN_INVALID when the token is unknown, used or expired, or a later mail took its place.
+        INVALID_ARGUMENT PASSWORD_TOO_WEAK when the new password is too easily guessed; the token stays good.
+        """
+        request = auth_pb2.ResetPasswordRequest(token=token, new_password=new_password)
+        await self._caller.call(self._RESET_PASSWORD, request, timeout)
+
+    _CHANGE_PASSWORD = Method(
+        "/lumi.identity.v1.AuthService/ChangePassword",
+        empty_pb2.Empty.FromString,
+        repeatable=False,
+        takes_request_id=False,
+        seconds=15.0,
+    )
+
+    async def change_password(self, *, current_password: str, new_password: str, timeout: float | None = None) -> None:
+        """Changes the caller's password.
+
+        All their other sessions are ended; this one goes on, and refreshes its access token. INVALID_ARGUMENT
+        PASSWORD_WRONG when the current password is another, which counts as a failed sign-in, PASSWORD_TOO_WEAK
+        when the new one is too easily guessed. RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS after too many wrong ones.
+        """
+        request = auth_pb2.ChangePasswordRequest(current_password=current_password, new_password=new_password)
+        await self._caller.call(self._CHANGE_PASSWORD, request, timeout)
 
     _CREATE_GUEST_SESSION = Method(
         "/lumi.identity.v1.AuthService/CreateGuestSession",
@@ -541,6 +927,242 @@ class IdentityOperationsService(Service):
         return await self._caller.call(self._GET_INTEGRITY_REPORT, request, timeout)
 
 
+class PrivacyService(Service):
+    """What the shop has of a person: shown to them, and erased."""
+
+    _EXPORT_USER_DATA = Method(
+        "/lumi.identity.v1.PrivacyService/ExportUserData",
+        privacy_pb2.ExportUserDataResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+        seconds=15.0,
+    )
+
+    def export_user_data(
+        self, *, id: str, page_size: int | None = None, timeout: float | None = None
+    ) -> AsyncIterator[common_personal_pb2.PersonalRow]:
+        """What every service has about a person, service by service and table by table, a page at a time: account,
+        addresses, sessions, security events, audit records, carts, orders, payments, refunds, saved cards, reviews
+        and redemptions.
+
+        Secrets are left out. NOT_FOUND when there is no such account, or it is another's and the caller may not
+        export users. INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list. UNAVAILABLE when a
+        service is away: what is missing is not left out.
+        """
+        request = privacy_pb2.ExportUserDataRequest(id=id, page_size=page_size)
+        return self._caller.pages(self._EXPORT_USER_DATA, request, "rows", timeout)
+
+    _ERASE_USER = Method(
+        "/lumi.identity.v1.PrivacyService/EraseUser",
+        privacy_pb2.ErasureReceipt.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def erase_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> privacy_pb2.ErasureReceipt:
+        """Erases a person from every service: the account is hidden and its sessions are ended at once, and what is
+        personal goes within a minute, or as soon as every service is back.
+
+        Orders and payments stay, as the law wants it, with the copies of their addresses until that time is over,
+        and are nobody's. It is not taken back. An account that is being erased, or is erased already, answers with
+        its receipt as it is by now. NOT_FOUND when there is no such account, or it is another's and the caller may
+        not purge users. FAILED_PRECONDITION LAST_ADMIN when nobody else holds the admin role. ABORTED ETAG_MISMATCH
+        when `etag` is stale.
+        """
+        request = privacy_pb2.EraseUserRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._ERASE_USER, request, timeout)
+
+    _GET_ERASURE_RECEIPT = Method(
+        "/lumi.identity.v1.PrivacyService/GetErasureReceipt",
+        privacy_pb2.ErasureReceipt.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    async def get_erasure_receipt(self, *, id: str, timeout: float | None = None) -> privacy_pb2.ErasureReceipt:
+        """How far an erasure has come, and what it took; nothing in it is personal, and it is kept.
+
+        NOT_FOUND when there is none.
+        """
+        request = privacy_pb2.GetErasureReceiptRequest(id=id)
+        return await self._caller.call(self._GET_ERASURE_RECEIPT, request, timeout)
+
+
+class SecurityEventService(Service):
+    """What happened to the safety of accounts: who came in, who was kept out, what was changed by whom."""
+
+    _LIST_SECURITY_EVENTS = Method(
+        "/lumi.identity.v1.SecurityEventService/ListSecurityEvents",
+        security_event_pb2.ListSecurityEventsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_security_events(
+        self,
+        *,
+        page_size: int | None = None,
+        user_id: str | None = None,
+        type: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[security_event_pb2.SecurityEvent]:
+        """Security events that match every filter given, newest first; callers without `audit.read` get those of their
+        own account.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = security_event_pb2.ListSecurityEventsRequest(
+            page_size=page_size, user_id=user_id, type=type, start_time=start_time, end_time=end_time
+        )
+        return self._caller.pages(self._LIST_SECURITY_EVENTS, request, "security_events", timeout)
+
+
+class SessionService(Service):
+    """Where somebody is signed in, and how they end it.
+
+    What is ended is refused everywhere within five seconds.
+    """
+
+    _LIST_SESSIONS = Method(
+        "/lumi.identity.v1.SessionService/ListSessions",
+        session_pb2.ListSessionsResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_sessions(
+        self, *, user_id: str | None = None, page_size: int | None = None, timeout: float | None = None
+    ) -> AsyncIterator[session_pb2.Session]:
+        """The live sessions of a user, the caller's own unless `user_id` names another; the newest first.
+
+        NOT_FOUND when it names another and the caller may not read users. INVALID_ARGUMENT PAGE_TOKEN_INVALID when
+        the token is not of this list.
+        """
+        request = session_pb2.ListSessionsRequest(user_id=user_id, page_size=page_size)
+        return self._caller.pages(self._LIST_SESSIONS, request, "sessions", timeout)
+
+    _REVOKE_SESSION = Method(
+        "/lumi.identity.v1.SessionService/RevokeSession",
+        empty_pb2.Empty.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def revoke_session(self, *, id: str, request_id: str | None = None, timeout: float | None = None) -> None:
+        """Ends a session; one that is over already stays so.
+
+        Ending the caller's own is signing out: a repeat is told UNAUTHENTICATED TOKEN_INVALID. NOT_FOUND when there
+        is none, or it is another's and the caller may not change users.
+        """
+        request = session_pb2.RevokeSessionRequest(id=id, request_id=request_id)
+        await self._caller.call(self._REVOKE_SESSION, request, timeout)
+
+    _REVOKE_ALL_SESSIONS = Method(
+        "/lumi.identity.v1.SessionService/RevokeAllSessions",
+        session_pb2.RevokeAllSessionsResponse.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def revoke_all_sessions(
+        self,
+        *,
+        user_id: str | None = None,
+        including_this: bool | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> session_pb2.RevokeAllSessionsResponse:
+        """Ends every session of a user but the one that asks, and that one too where `including_this` says so: then a
+        repeat is told UNAUTHENTICATED TOKEN_INVALID.
+
+        The caller's own unless `user_id` names another. NOT_FOUND when it names another who is not there, or the
+        caller may not change users.
+        """
+        request = session_pb2.RevokeAllSessionsRequest(
+            user_id=user_id, including_this=including_this, request_id=request_id
+        )
+        return await self._caller.call(self._REVOKE_ALL_SESSIONS, request, timeout)
+
+
+class TwoFactorService(Service):
+    """The second factor of the caller's own account: an authenticator that shows a new code every thirty seconds
+    (TOTP, RFC 6238), and recovery codes for when it is lost.
+
+    While there is one, signing in and stepping up ask for a code.
+    """
+
+    _ENROLL_TOTP = Method(
+        "/lumi.identity.v1.TwoFactorService/EnrollTotp",
+        two_factor_pb2.EnrollTotpResponse.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def enroll_totp(self, *, timeout: float | None = None) -> two_factor_pb2.EnrollTotpResponse:
+        """Gives the account a new secret for its authenticator, which counts once it is confirmed; enrolling again
+        before that puts another in its place.
+
+        The secret is told here and never again. FAILED_PRECONDITION TWO_FACTOR_ENABLED while there is a second
+        factor.
+        """
+        request = two_factor_pb2.EnrollTotpRequest()
+        return await self._caller.call(self._ENROLL_TOTP, request, timeout)
+
+    _CONFIRM_TOTP = Method(
+        "/lumi.identity.v1.TwoFactorService/ConfirmTotp",
+        two_factor_pb2.RecoveryCodes.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def confirm_totp(self, *, code: str, timeout: float | None = None) -> two_factor_pb2.RecoveryCodes:
+        """Makes the authenticator that was enrolled the account's second factor, by a code of it; answers ten recovery
+        codes, which are told here and never again.
+
+        INVALID_ARGUMENT TWO_FACTOR_CODE_INVALID for a wrong code. FAILED_PRECONDITION TWO_FACTOR_NOT_ENROLLED when
+        nothing was enrolled, TWO_FACTOR_ENABLED when it has been confirmed already.
+        """
+        request = two_factor_pb2.ConfirmTotpRequest(code=code)
+        return await self._caller.call(self._CONFIRM_TOTP, request, timeout)
+
+    _DISABLE_TOTP = Method(
+        "/lumi.identity.v1.TwoFactorService/DisableTotp",
+        empty_pb2.Empty.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def disable_totp(
+        self, *, code: str | None = None, recovery_code: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Takes the second factor away, and the recovery codes with it.
+
+        INVALID_ARGUMENT TWO_FACTOR_CODE_INVALID for a wrong code. RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS after some
+        of them. FAILED_PRECONDITION TWO_FACTOR_NOT_ENABLED when there is none.
+        """
+        request = two_factor_pb2.DisableTotpRequest(code=code, recovery_code=recovery_code)
+        await self._caller.call(self._DISABLE_TOTP, request, timeout)
+
+    _REGENERATE_RECOVERY_CODES = Method(
+        "/lumi.identity.v1.TwoFactorService/RegenerateRecoveryCodes",
+        two_factor_pb2.RecoveryCodes.FromString,
+        repeatable=False,
+        takes_request_id=False,
+    )
+
+    async def regenerate_recovery_codes(self, *, timeout: float | None = None) -> two_factor_pb2.RecoveryCodes:
+        """Ten new recovery codes in place of all that there are; told here and never again.
+
+        FAILED_PRECONDITION TWO_FACTOR_NOT_ENABLED when there is no second factor.
+        """
+        request = two_factor_pb2.RegenerateRecoveryCodesRequest()
+        return await self._caller.call(self._REGENERATE_RECOVERY_CODES, request, timeout)
+
+
 class UserService(Service):
     """Accounts as their owners and staff see them."""
 
@@ -559,6 +1181,30 @@ class UserService(Service):
         request = user_pb2.GetMeRequest()
         return await self._caller.call(self._GET_ME, request, timeout)
 
+    _UPDATE_ME = Method(
+        "/lumi.identity.v1.UserService/UpdateMe",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def update_me(
+        self,
+        *,
+        user: user_pb2.User,
+        update_mask: Iterable[str] | None = None,
+        etag: str | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> user_pb2.User:
+        """Changes what the caller's account says of them: names and phone.
+
+        INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names what cannot be set here, PHONE_INVALID. NOT_FOUND
+        when the account has been deleted. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.UpdateMeRequest(user=user, update_mask=mask(update_mask), etag=etag, request_id=request_id)
+        return await self._caller.call(self._UPDATE_ME, request, timeout)
+
     _GET_USER = Method(
         "/lumi.identity.v1.UserService/GetUser",
         user_pb2.User.FromString,
@@ -575,6 +1221,141 @@ class UserService(Service):
         """
         request = user_pb2.GetUserRequest(id=id, include_deleted=include_deleted)
         return await self._caller.call(self._GET_USER, request, timeout)
+
+    _LIST_USERS = Method(
+        "/lumi.identity.v1.UserService/ListUsers",
+        user_pb2.ListUsersResponse.FromString,
+        repeatable=True,
+        takes_request_id=False,
+    )
+
+    def list_users(
+        self,
+        *,
+        page_size: int | None = None,
+        status: user_pb2.UserStatus | str | None = None,
+        email_prefix: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        include_deleted: bool | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[user_pb2.User]:
+        """Accounts that match every filter given, newest first; those that have been deleted only where
+        `include_deleted` asks for them.
+
+        INVALID_ARGUMENT PAGE_TOKEN_INVALID when the token is not of this list.
+        """
+        request = user_pb2.ListUsersRequest(
+            page_size=page_size,
+            status=status,
+            email_prefix=email_prefix,
+            start_time=start_time,
+            end_time=end_time,
+            include_deleted=include_deleted,
+        )
+        return self._caller.pages(self._LIST_USERS, request, "users", timeout)
+
+    _CREATE_USER = Method(
+        "/lumi.identity.v1.UserService/CreateUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def create_user(
+        self, *, user: user_pb2.User, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Makes an account for somebody, who is mailed a link to choose a password by: staff never know one.
+
+        ALREADY_EXISTS EMAIL_TAKEN when the e-mail, whatever its case, has an account. INVALID_ARGUMENT
+        PHONE_INVALID.
+        """
+        request = user_pb2.CreateUserRequest(user=user, request_id=request_id)
+        return await self._caller.call(self._CREATE_USER, request, timeout)
+
+    _UPDATE_USER = Method(
+        "/lumi.identity.v1.UserService/UpdateUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def update_user(
+        self,
+        *,
+        user: user_pb2.User,
+        update_mask: Iterable[str] | None = None,
+        etag: str | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> user_pb2.User:
+        """Changes an account's names, phone and e-mail.
+
+        A new e-mail has to be verified anew: it is mailed the link for that, and the old one is told; links that
+        were mailed before are no longer good. INVALID_ARGUMENT FIELD_MASK_INVALID when the mask names what cannot
+        be set here, PHONE_INVALID, INVALID_REQUEST when the e-mail would be empty. NOT_FOUND when there is no such
+        account. ALREADY_EXISTS EMAIL_TAKEN when another account has the e-mail. PERMISSION_DENIED
+        BEYOND_OWN_PERMISSIONS when the e-mail, which leads to the password, would change of somebody who holds a
+        permission that the caller does not. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.UpdateUserRequest(user=user, update_mask=mask(update_mask), etag=etag, request_id=request_id)
+        return await self._caller.call(self._UPDATE_USER, request, timeout)
+
+    _SUSPEND_USER = Method(
+        "/lumi.identity.v1.UserService/SuspendUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def suspend_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Keeps somebody out: all their sessions are ended, their tokens are refused everywhere within seconds, and
+        they cannot sign in.
+
+        One who is suspended already stays so. NOT_FOUND when there is no such account. FAILED_PRECONDITION
+        LAST_ADMIN when no other active user holds the admin role. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.SuspendUserRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._SUSPEND_USER, request, timeout)
+
+    _REACTIVATE_USER = Method(
+        "/lumi.identity.v1.UserService/ReactivateUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def reactivate_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Lets somebody who is suspended sign in again.
+
+        One who is not stays as they are. NOT_FOUND when there is no such account. ABORTED ETAG_MISMATCH when `etag`
+        is stale.
+        """
+        request = user_pb2.ReactivateUserRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._REACTIVATE_USER, request, timeout)
+
+    _UNLOCK_USER = Method(
+        "/lumi.identity.v1.UserService/UnlockUser",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def unlock_user(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Forgets the sign-ins to an account that failed, so that nobody has to wait any longer who knows the
+        password.
+
+        One with none stays as it is. NOT_FOUND when there is no such account. ABORTED ETAG_MISMATCH when `etag` is
+        stale.
+        """
+        request = user_pb2.UnlockUserRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._UNLOCK_USER, request, timeout)
 
     _DELETE_USER = Method(
         "/lumi.identity.v1.UserService/DeleteUser",
@@ -609,7 +1390,8 @@ class UserService(Service):
         """Brings a deleted account back as it was, suspended if it had been; its owner has to sign in anew.
 
         One that is not deleted stays as it is. NOT_FOUND when there is none. FAILED_PRECONDITION UNDELETE_TOO_LATE
-        when it was deleted too long ago. ABORTED ETAG_MISMATCH when `etag` is stale.
+        when it was deleted too long ago, ERASURE_UNDER_WAY when it is being erased. ABORTED ETAG_MISMATCH when
+        `etag` is stale.
         """
         request = user_pb2.UndeleteUserRequest(id=id, etag=etag, request_id=request_id)
         return await self._caller.call(self._UNDELETE_USER, request, timeout)
@@ -628,7 +1410,8 @@ class UserService(Service):
 
         Carts, orders and payments stay and are nobody's; so do the records of what was done, without the person and
         where they were. Its e-mail is free again. NOT_FOUND when there is none. FAILED_PRECONDITION
-        USER_NOT_DELETED unless it has been deleted before. ABORTED ETAG_MISMATCH when `etag` is stale.
+        USER_NOT_DELETED unless it has been deleted before, ERASURE_UNDER_WAY when it is being erased. ABORTED
+        ETAG_MISMATCH when `etag` is stale.
         """
         request = user_pb2.PurgeUserRequest(id=id, etag=etag, request_id=request_id)
         await self._caller.call(self._PURGE_USER, request, timeout)
