@@ -1,0 +1,61 @@
+"""The shop with a real gateway in front of it."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from lumi_envoy.settings import LOOPBACK, Settings
+from lumi_local.process import free_port
+from tests.gateway.gateway import CHANNEL, RATES, running_envoy
+from tests.kit.shop import Shop
+from tests.kit.waiting import until
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The gateway as clients meet it."""
+
+    http: httpx.AsyncClient
+    channel: Any
+
+
+@pytest.fixture(scope="session")
+def envoy(shop: Shop) -> Iterator[Settings]:
+    # Envoy dies with the thread that starts it, so this is no coroutine: it waits for Envoy, and Envoy for nobody.
+    settings = Settings(
+        env="local",
+        port_base=free_port() - 901,
+        gateway_port=free_port(),
+        upstreams={name: f"{LOOPBACK}:{runtime.server.public_port}" for name, runtime in shop.runtimes.items()},
+        **dict.fromkeys(RATES, 1_000_000),
+    )
+    with tempfile.TemporaryDirectory(prefix="lumi-access-") as folder, running_envoy(settings, Path(folder)):
+        yield settings
+
+
+@pytest.fixture(scope="session")
+async def edge(envoy: Settings) -> AsyncIterator[Edge]:
+    address = f"{LOOPBACK}:{envoy.gateway_port}"
+    async with (
+        httpx.AsyncClient(base_url=f"http://{address}", trust_env=False, timeout=20) as http,
+        grpc.aio.insecure_channel(address, options=CHANNEL) as channel,
+    ):
+
+        async def answers() -> bool:
+            paths = (
+                "/.well-known/jwks.json",
+                "/v1/products",
+                "/v1/coupons:validate",
+                "/v1/carts:active",
+                "/v1/payments",
+            )
+            return all([(await http.get(path)).status_code not in (404, 503) for path in paths])
+
+        await until(answers, "the gateway finds every service")
+        yield Edge(http, channel)
