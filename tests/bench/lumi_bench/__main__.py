@@ -13,7 +13,20 @@ from types import FrameType
 
 from rich.console import Console
 
-from lumi_bench import audit, events, goods, order, product, report, reservation, stages, start, telemetry
+from lumi_bench import (
+    audit,
+    events,
+    goods,
+    order,
+    product,
+    report,
+    reservation,
+    sessions,
+    sign_ins,
+    stages,
+    start,
+    telemetry,
+)
 from lumi_bench.load import Client
 from lumi_bench.measure import Result
 from lumi_bench.pgbench import Pgbench
@@ -24,7 +37,7 @@ from lumi_local.topology import SERVICES
 
 IN_FLIGHT = (1, 16, 64)
 ROUNDS = 5
-CASES = ("product", "order", "events", "reservation", "audit", "telemetry", "stages", "start")
+CASES = ("product", "order", "events", "reservation", "audit", "telemetry", "sessions", "sign_ins", "stages", "start")
 _WIDTH_OF_A_FILE = 170
 
 
@@ -66,6 +79,15 @@ def measure(stack: BenchStack, client: Client, console: Console, cases: list[str
         cost = telemetry.TelemetryCost(stack, client, buyers)
         with report.bar(console, "telemetry", rounds * telemetry.STEPS_A_ROUND) as step:
             results += cost.rounds(rounds, IN_FLIGHT, step)
+    if "sessions" in cases:
+        refreshes = sessions.Refreshes(stack, client)
+        with report.bar(console, "refreshing sessions", rounds * sessions.STEPS_A_ROUND) as step:
+            refreshes.prepare()
+            results += refreshes.rounds(rounds, step)
+    if "sign_ins" in cases:
+        signing = sign_ins.SignIns(stack, client)
+        with report.bar(console, "signing in", rounds * sign_ins.STEPS_A_ROUND) as step:
+            results += signing.rounds(rounds, step)
     if "stages" in cases:
         with report.bar(console, "validation and access checks", rounds * len(stages.STAGES)) as step:
             results += stages.rounds(rounds, step)

@@ -13,7 +13,9 @@ PRODUCTS = 1000
 BUYERS = 200
 _CATEGORIES = 20
 _STOCK = 1_000_000
-_PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"
+_AUTH = "/lumi.identity.v1.AuthService"
+EMAILS = [f"buyer-{number}@example.com" for number in range(BUYERS)]
 
 # The kinds of ids, in the shape of cuids.
 _DIGITS = 20
@@ -72,14 +74,16 @@ async def fill_carts(dsn: str, first: int, users: Sequence[str]) -> None:
 
 def sign_in_buyers(stack: BenchStack, client: Client) -> list[Buyer]:
     """Buyers with live tokens, through identity's own calls."""
-    service = "/lumi.identity.v1.AuthService"
-    emails = [f"buyer-{number}@example.com" for number in range(BUYERS)]
-    up = [Call(SignUpRequest(email=email, password=_PASSWORD).SerializeToString()) for email in emails]
-    client.answers(Load(stack.public("identity"), f"{service}/SignUp", up, in_flight=4))
-    signed = [Call(SignInRequest(email=email, password=_PASSWORD).SerializeToString()) for email in emails]
-    answers = client.answers(Load(stack.public("identity"), f"{service}/SignIn", signed, in_flight=4))
-    responses = map(SignInResponse.FromString, answers)
-    return [Buyer(response.user.id, response.tokens.access_token) for response in responses]
+    up = [Call(SignUpRequest(email=email, password=PASSWORD).SerializeToString()) for email in EMAILS]
+    client.answers(Load(stack.public("identity"), f"{_AUTH}/SignUp", up, in_flight=4))
+    return [Buyer(response.user.id, response.tokens.access_token) for response in sign_in(stack, client)]
+
+
+def sign_in(stack: BenchStack, client: Client) -> list[SignInResponse]:
+    """A new session of each buyer."""
+    calls = [Call(SignInRequest(email=email, password=PASSWORD).SerializeToString()) for email in EMAILS]
+    answers = client.answers(Load(stack.public("identity"), f"{_AUTH}/SignIn", calls, in_flight=4))
+    return list(map(SignInResponse.FromString, answers))
 
 
 _SHELVES = f"""

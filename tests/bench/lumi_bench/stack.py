@@ -71,6 +71,10 @@ class BenchStack:
         """What a service is told by its environment."""
         return self._blueprint.service_environment(service)
 
+    def secrets(self, service: str) -> dict[str, str]:
+        """What a service is told by files beside that."""
+        return self._blueprint.service_secrets(service)
+
     def stop(self, service: str) -> None:
         self._stack.supervisor.stop_program(self._parts[service].program)
 

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import cycle
 
@@ -21,16 +22,18 @@ from lumi.orders.v1 import order_pb2
 from lumi.payments.v1.payment_pb2 import PAYMENT_PROVIDER_MANUAL
 
 from lumi_bench.goods import CART, PRODUCT, USER, VARIANT, id_of, slug_of
-from lumi_bench.measure import Result, Round
+from lumi_bench.measure import Budget, Result, Round
 from lumi_common.context import Context
 from lumi_common.principal import ANONYMOUS, Principal
 from lumi_common.rpc.access import MethodPolicy, service_policies
 from lumi_common.rpc.auth import Jwks, TokenSigner, TokenVerifier, public_jwk
 from lumi_common.rpc.caller import ACTOR_KEY, AGENT_KEY, GATEWAY_KEY, IP_KEY, SERVICE_URI, ServiceCaller, TokenCaller
+from lumi_common.rpc.revocations import Revocation, Revocations, Told
 from lumi_common.rpc.validation import validate
 
 SECONDS = 0.25
 _BLOCK = 100
+_REVOKED = 1000
 _TOKENS = 50  # fewer than there are runs before the clock starts
 _REQUEST_ID = "0196e3c2-7b1d-7c3e-8a51-1234567890ab"
 
@@ -64,7 +67,7 @@ async def _measured(count: int, step: Callable[[], None], seconds: float) -> lis
             own = await _microseconds(stage, seconds) - loop_itself
             taken[name].append(Round(lumi=own, cpu_ms=own / 1e3))
             step()
-    return [Result(f"{name}, µs", None, found) for name, found in taken.items()]
+    return [Result(f"{name}, µs", None, found, BUDGETS.get(name)) for name, found in taken.items()]
 
 
 async def _microseconds(stage: Stage, seconds: float) -> float:
@@ -99,7 +102,13 @@ def _as_user(*, seen_before: bool) -> Stage:
     signer = TokenSigner(key, "bench", ttl=3600)
     tokens = [signer.sign(Principal("user", id_of(USER, 1), id_of(USER, 2)))[0] for _ in range(_TOKENS)]
     # Where it has room for one it has forgotten each when that one's turn comes again.
-    caller = TokenCaller(TokenVerifier(keys, cache_size=_TOKENS if seen_before else 1))
+    revoked = [Revocation(id_of(USER, 1000 + number), datetime.now(UTC)) for number in range(_REVOKED)]
+
+    async def told(cursor: str) -> Told:
+        return Told(revoked, cursor, more=False)
+
+    verifier = TokenVerifier(keys, revocations=Revocations(told), cache_size=_TOKENS if seen_before else 1)
+    caller = TokenCaller(verifier)
     sent = cycle(
         {GATEWAY_KEY: "192.0.2.7", "user-agent": "bench/1", "authorization": f"Bearer {token}"} for token in tokens
     )
@@ -143,9 +152,11 @@ def _requests() -> dict[str, Message]:
     }
 
 
+_SEEN_BEFORE = "access checks of a user, token seen before"
 STAGES: dict[str, Callable[[], Stage]] = {
     **{f"validation of {name}": partial(_validating, message) for name, message in _requests().items()},
-    "access checks of a user, token seen before": partial(_as_user, seen_before=True),
+    _SEEN_BEFORE: partial(_as_user, seen_before=True),
     "access checks of a user, token new": partial(_as_user, seen_before=False),
     "access checks of a service": _as_service,
 }
+BUDGETS = {_SEEN_BEFORE: Budget("lumi", at_most=25)}
