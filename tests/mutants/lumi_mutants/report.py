@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lumi_mutants.runner import Verdict
@@ -20,7 +21,7 @@ def show(console: Console, verdicts: Sequence[Verdict]) -> None:
     for each in verdicts:
         mark = "[green]✓[/]" if each.caught else "[red]✗[/]"
         test = each.by.rpartition("::")[2] if each.caught else each.why
-        table.add_row(mark, each.mutation.name, each.mutation.breaks, test, f"{each.seconds:.1f}")
+        table.add_row(mark, each.mutation.name, each.mutation.breaks, escape(test), f"{each.seconds:.1f}")
     console.print(table)
     caught = sum(each.caught for each in verdicts)
     color = "green" if caught == len(verdicts) else "red"
