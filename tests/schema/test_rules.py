@@ -34,6 +34,7 @@ REFUSED_BY_CHECK: list[tuple[str, dict[str, object]]] = [
     ("marketing.coupons", {"usage_count": -1}),
     ("marketing.coupons", {"type": "PERCENTAGE", "value": 101}),
     ("marketing.coupons", {"value": -1}),
+    ("identity.erasures", {"step": "DREAM"}),
     *((f"{context}.deletions", {"step": "DELETE"}) for context in CONTEXTS),
 ]
 ACCEPTED: list[tuple[str, dict[str, object]]] = [

@@ -1,5 +1,6 @@
 """A day in the shop, and what is done beside it."""
 
+from base64 import b32decode
 from functools import partial
 from typing import Any
 
@@ -7,8 +8,10 @@ import pytest
 from lumi.catalogue.v1 import category_pb2, transfer_pb2
 from lumi.catalogue.v1.category_pb2_grpc import CategoryServiceStub
 from lumi.catalogue.v1.transfer_pb2_grpc import TransferServiceStub
-from lumi.identity.v1 import auth_pb2
+from lumi.identity.v1 import auth_pb2, privacy_pb2, two_factor_pb2
 from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
+from lumi.identity.v1.privacy_pb2_grpc import PrivacyServiceStub
+from lumi.identity.v1.two_factor_pb2_grpc import TwoFactorServiceStub
 from lumi.marketing.v1 import coupon_pb2
 from lumi.marketing.v1.coupon_pb2_grpc import CouponServiceStub
 from lumi.orders.v1 import order_pb2
@@ -17,10 +20,13 @@ from lumi.orders.v1.order_pb2_grpc import OrderServiceStub
 from lumi_common.clock import utc_now
 from lumi_common.cuid import cuid
 from lumi_common.errors import Unauthenticated
+from lumi_identity.domain import totp
+from lumi_identity.domain.password_policy import PasswordPolicy
 from lumi_identity.domain.passwords import Passwords
 from lumi_identity.workflows.bootstrap import Bootstrap
-from tests.kit.buying import Guest, request_id, usd
+from tests.kit.buying import Guest, Shopper, request_id, usd
 from tests.kit.shop import PASSWORD, Shop
+from tests.kit.waiting import until
 
 
 async def spend_a_day(shop: Shop) -> None:
@@ -61,16 +67,48 @@ async def spend_a_day(shop: Shop) -> None:
     refresh = partial(auth_pb2.RefreshTokenRequest, refresh_token=signed_in.tokens.refresh_token)
     await auth.RefreshToken(refresh())
 
+    await erase_somebody(shop, bread)
+    await use_a_second_factor(shop)
     forgetful = await shop.user()
     for _ in range(2):
         with pytest.raises(Unauthenticated):
             await auth.SignIn(auth_pb2.SignInRequest(email=forgetful.email, password="wrong"))
 
 
+async def erase_somebody(shop: Shop, variant: str) -> None:
+    """Somebody who bought and went on filling a cart is erased from every service."""
+    user = await shop.user()
+    shopper = Shopper(partial(shop.stub, token=user.token))
+    await shopper.place(await shopper.fill((variant, 1)))
+    await shopper.fill((variant, 1))
+    erasure = await shopper.stub(PrivacyServiceStub).EraseUser(
+        privacy_pb2.EraseUserRequest(id=user.id, request_id=request_id())
+    )
+    reader = shop.stub(PrivacyServiceStub, (await shop.user("users.read")).token)
+
+    async def complete() -> bool:
+        receipt = await reader.GetErasureReceipt(privacy_pb2.GetErasureReceiptRequest(id=erasure.id))
+        return bool(receipt.state == privacy_pb2.ERASURE_STATE_COMPLETE)
+
+    await until(complete, "the erasure is complete", seconds=60)
+
+
+async def use_a_second_factor(shop: Shop) -> None:
+    """An account with an authenticator, whose code begins a session."""
+    user = await shop.user()
+    second, auth = shop.stub(TwoFactorServiceStub, user.token), shop.stub(AuthServiceStub)
+    secret = b32decode((await second.EnrollTotp(two_factor_pb2.EnrollTotpRequest())).secret)
+    step = totp.step_at(utc_now())
+    await second.ConfirmTotp(two_factor_pb2.ConfirmTotpRequest(code=totp.code(secret, step)))
+    asked = await auth.SignIn(auth_pb2.SignInRequest(email=user.email, password=PASSWORD))
+    challenge, code = asked.two_factor_challenge.token, totp.code(secret, step + 1)
+    await auth.VerifyTwoFactor(auth_pb2.VerifyTwoFactorRequest(challenge=challenge, code=code))
+
+
 async def open_the_books(shop: Shop) -> None:
     """What a new deployment is given, and the admin's second password."""
     passwords = Passwords({1: b"pepper"}, current=1, cost=4)
-    bootstrap = Bootstrap(shop.runtimes["identity"].db, passwords, utc_now)
+    bootstrap = Bootstrap(shop.runtimes["identity"].db, passwords, PasswordPolicy(), utc_now)
     for password in (PASSWORD, PASSWORD[::-1]):
         await bootstrap.run("admin@example.com", password)
 

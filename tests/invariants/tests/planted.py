@@ -43,6 +43,14 @@ _OLD_CHECKOUT = (
 
 _ANOTHER = "user_id = (select min(id) from identity.users where id <> user_id)"
 
+_ERASED = "(select subject_id from identity.erasures)"
+_WAS_THERE = """'{"ip_address": "192.0.2.7"}'"""
+_NOBODYS = "user_id is null and session_id is null"
+_MAIL = (
+    "insert into identity.mails (id, recipient, template, payload, next_attempt_at) "
+    f"values ('planted', 'a@example.com', 'x', jsonb_build_object('user_id', {_ERASED}), now())"
+)
+
 PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
     (
         "S1",
@@ -307,6 +315,12 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
         "counted twice",
         (_one("identity.users", "failed_login_count = failed_login_count + 1", "failed_login_count > 0"),),
     ),
+    ("I3", "a code was taken twice", (_copy("identity.security_events", "type = 'two_factor_passed'"),)),
+    (
+        "I3",
+        "an older code may be taken again",
+        (_one("identity.users", "last_totp_step = last_totp_step - 1", "last_totp_step is not null"),),
+    ),
     (
         "I4",
         "two of one address",
@@ -336,6 +350,30 @@ PLANTED: list[tuple[str, str, tuple[str, ...]]] = [
         "taken on after it was fenced",
         (_one("orders.reference_targets", "gone_at = now()", "kind = 'catalogue.products'"),),
     ),
+    ("X6", "an erasure that does not end", ("update identity.erasures set step = 'ERASE', created_at = '2026-01-01'",)),
+    (
+        "X6",
+        "erased, and back",
+        (_copy("identity.users", id="(select subject_id from identity.erasures)", email="'b@example.com'"),),
+    ),
+    (
+        "X6",
+        "where they were",
+        (_one("orders.outbox_events", f"headers = headers || {_WAS_THERE}", f"headers ->> 'actor_id' = {_ERASED}"),),
+    ),
+    (
+        "X6",
+        "where they signed up",
+        (_one("identity.audit_logs", "ip_address = '192.0.2.7'", "action = 'user.signed_up' and ip_address is null"),),
+    ),
+    (
+        "X6",
+        "an answer to them",
+        (_one("orders.request_ids", f"principal = 'user:' || {_ERASED}"),),
+    ),
+    ("X6", "an order of theirs", (_one("orders.orders", f"user_id = {_ERASED}"),)),
+    ("X6", "a mail to them", (_MAIL,)),
+    ("X6", "a cart of nobody's that goes somewhere", (_one("orders.carts", "shipping_address = '{}'", _NOBODYS),)),
     ("X3", "a record was not filed", (_gone("identity.audit_logs"),)),
     ("X3", "a record was filed twice", (_copy("identity.audit_logs"),)),
     ("X3", "filed as somebody else's", (_one("identity.audit_logs", "actor_type = 'guest'", "actor_type = 'user'"),)),

@@ -22,6 +22,7 @@ WHOSE = {
     "identity.role_permissions": ("Role", "role_id"),
     "identity.permissions": ("Permission", "id"),
     "identity.addresses": ("Address", "id"),
+    "identity.erasures": ("Erasure", "id"),
     "catalogue.products": ("Product", "id"),
     "catalogue.product_categories": ("Product", "product_id"),
     "catalogue.product_collections": ("Product", "product_id"),
@@ -49,7 +50,7 @@ WHOSE = {
 # No aggregates: what keeps services going, and what has a story of its own. The tables of every schema are none either.
 NOBODYS = {
     *("identity.user_sessions", "identity.security_events", "identity.audit_logs", "identity.signing_keys"),
-    *("identity.recovery_codes", "identity.one_time_tokens", "identity.mails"),
+    *("identity.recovery_codes", "identity.one_time_tokens", "identity.mails", "identity.sign_in_attempts"),
     *("catalogue.stock_reservations", "catalogue.stock_movements"),
     *("orders.checkouts", "payments.webhook_events"),
 }
@@ -57,7 +58,8 @@ NOBODYS = {
 DERIVED = {
     "catalogue.inventories": {"quantity_on_hand", "quantity_reserved", "quantity_available"},
     "marketing.coupons": {"usage_count"},
-    "identity.users": {"failed_login_count"},
+    "identity.erasures": {"services", "next_attempt_at"},
+    "identity.users": {"failed_login_count", "lockout_until", "last_totp_step", "not_before"},
 }
 # Of no aggregate, but told: what somebody who operates a service did.
 BESIDES = {"DeadLetter"}
