@@ -9,7 +9,7 @@ from google.type.decimal_pb2 import Decimal
 from google.type.money_pb2 import Money
 from lumi.catalogue.v1 import inventory_pb2, product_pb2, transfer_pb2
 from lumi.common.v1.address_pb2 import PostalAddress
-from lumi.identity.v1 import address_pb2, auth_pb2
+from lumi.identity.v1 import address_pb2, auth_pb2, user_pb2
 from lumi.marketing.v1 import coupon_pb2
 from lumi.orders.v1 import cart_pb2, order_pb2
 from lumi.payments.v1 import payment_pb2
@@ -63,6 +63,10 @@ def percent(value: str) -> coupon_pb2.CreateCouponRequest:
     return coupon(percent=Decimal(value=value))
 
 
+def update_user(id: str = ID, **fields: Any) -> user_pb2.UpdateUserRequest:
+    return user_pb2.UpdateUserRequest(user=user_pb2.User(id=id, **fields))
+
+
 GOOD: list[Message] = [
     place_order(),
     place_order(request_id=""),
@@ -79,6 +83,10 @@ GOOD: list[Message] = [
     address_pb2.CreateAddressRequest(address=address_pb2.Address(label="Home", postal_address=HOME)),
     address_pb2.UpdateAddressRequest(address=address_pb2.Address(id=ID, label="Work")),
     auth_pb2.SignUpRequest(email="Ada@Example.com", password="correct horse"),
+    update_user(),
+    update_user(email="Ada@Example.com", first_name="x" * 100, phone="(0532) 123 45 67"),
+    user_pb2.CreateUserRequest(user=user_pb2.User(email="ada@example.com")),
+    user_pb2.BatchGetUsersRequest(ids=[ID]),
     cart_pb2.CreateCartRequest(),
     cart_pb2.AddCartItemRequest(cart_id=ID, product_variant_id=ID, quantity=1_000_000),
     inventory_pb2.AdjustInventoryRequest(product_variant_id=ID, delta=-3, reason="broken"),
@@ -136,6 +144,20 @@ BAD: list[tuple[Message, str]] = [
     ),
     (address_pb2.UpdateAddressRequest(address=address_pb2.Address(label="Work")), "address"),
     (auth_pb2.SignUpRequest(email="ada", password="correct horse"), "email"),
+    (user_pb2.UpdateUserRequest(), "user"),
+    (update_user(id=""), "user"),
+    (update_user(email="ada"), "user.email"),
+    (update_user(email="a@example.com\n"), "user.email"),
+    (update_user(email=f"{'a' * 243}@example.com"), "user.email"),
+    (update_user(first_name="x" * 101), "user.first_name"),
+    (update_user(last_name="a\0b"), "user.last_name"),
+    (update_user(phone="1" * 41), "user.phone"),
+    (user_pb2.UpdateMeRequest(), "user"),
+    (user_pb2.CreateUserRequest(user=user_pb2.User(first_name="Ada")), "user"),
+    (user_pb2.ListUsersRequest(page_size=1001), "page_size"),
+    (user_pb2.ListUsersRequest(email_prefix="a\0"), "email_prefix"),
+    (user_pb2.BatchGetUsersRequest(), "ids"),
+    (user_pb2.BatchGetUsersRequest(ids=[ID, ID]), "ids"),
     (auth_pb2.SignUpRequest(email="ada@example.com", password="short"), "password"),
     (cart_pb2.CreateCartRequest(currency_code="lira"), "currency_code"),
     (cart_pb2.AddCartItemRequest(cart_id=ID, product_variant_id=ID), "quantity"),

@@ -11,8 +11,9 @@ from tests.contract.walk import Contract
 
 INTERNAL = {
     "ResolveAddress", "ResolveVariants", "ReserveStock", "CommitReservation", "ReleaseReservation",
-    "BatchGetOrderStates", "CreatePayment", "EvaluateDiscount", "RedeemCoupon", "ReleaseCoupon",
-    "FenceReference", "UnfenceReference", "ResolveReference",
+    "BatchGetOrderStates", "BatchGetUsers", "CreatePayment", "EvaluateDiscount", "RedeemCoupon", "ReleaseCoupon",
+    "FenceReference", "UnfenceReference", "ResolveReference", "RecordSecurityEvents",
+    "ListRevocations", "ExportPersonalData", "ErasePersonalData", "ForgetEvents",
 }  # fmt: skip
 CONTEXTS = {"identity", "catalogue", "orders", "payments", "marketing"}
 
@@ -62,7 +63,11 @@ def test_only_methods_that_handle_secrets_are_exempt_from_request_ids(contract: 
         for method in contract.methods
         if method.options.Extensions[options_pb2.request_id_exempt]
     }
-    assert exempt == {"SignUp", "SignIn", "RefreshToken", "CreateGuestSession"}
+    assert exempt == {
+        "SignUp", "SignIn", "VerifyTwoFactor", "RefreshToken", "StepUp", "CreateGuestSession",
+        "VerifyEmail", "RequestPasswordReset", "ResetPassword", "ChangePassword",
+        "EnrollTotp", "ConfirmTotp", "DisableTotp", "RegenerateRecoveryCodes",
+    }  # fmt: skip
 
 
 def test_what_is_read_is_a_get_and_what_changes_something_is_not(contract: Contract) -> None:

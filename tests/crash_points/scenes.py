@@ -6,9 +6,11 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import httpx
 from lumi.orders.v1.cart_pb2 import Cart
 from lumi_client import Aborted, DeadlineExceeded, FailedPrecondition, Unavailable, money
 
+from lumi_common.events.streams import CONTEXTS
 from tests.races.books import Story
 from tests.races.floor import Floor
 from tests.races.race import Call
@@ -258,6 +260,7 @@ class Purging(Cancelling):
         await super().set()
         [self.user] = await self.floor.books.rows("select user_id from orders.orders where id = $1", self.order)
         await self.buyer.session.users.delete_user(id=self.user)
+        await self.floor.staff.step_up(password=self.floor.door.admin["password"])
 
     async def play(self) -> None:
         purge = self.floor.staff.users.purge_user
@@ -273,6 +276,60 @@ class Purging(Cancelling):
             " + (select count(*) from marketing.coupon_usages where user_id = $1)",
             self.user,
         )
+        status, payments, _ = await self.floor.books.story(self.order)
+        assert (status, payments) == ("PAID", ["SETTLED 4.50 0.00"])
+
+
+class Erasing(Cancelling):
+    """Staff erase somebody who bought: every service confirms that nothing is left, and the order stays."""
+
+    name = "erasing a user"
+
+    async def set(self) -> None:
+        await super().set()
+        [self.user] = await self.floor.books.rows("select user_id from orders.orders where id = $1", self.order)
+
+    async def play(self) -> None:
+        await insisted(partial(self._erase, str(uuid4())))
+
+    async def _erase(self, request_id: str) -> str:
+        """The erasure's id."""
+        door = self.floor.door
+        proof = {"password": door.admin["password"]}
+        token = (await self._post("/v1/auth:stepUp", proof, self.floor.staff.access_token))["accessToken"]
+        return str((await self._post(f"/v1/users/{self.user}:erase", {"requestId": request_id}, token))["id"])
+
+    async def _post(self, path: str, body: dict[str, str], token: str) -> Any:
+        try:
+            answer = await self.floor.door.http.post(path, json=body, headers={"authorization": f"Bearer {token}"})
+        except httpx.HTTPError as error:
+            raise Unavailable("UNAVAILABLE", str(error)) from error
+        if answer.status_code in (503, 504):
+            raise Unavailable("UNAVAILABLE", answer.text)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def expect(self) -> None:
+        await self.finds(["COMPLETE"], "select step from identity.erasures where subject_id = $1", self.user)
+        outboxes = "".join(
+            f" + (select count(*) from {context}.outbox_events where headers ->> 'actor_id' = $1"
+            " and headers ->> 'ip_address' is not null)"
+            for context in CONTEXTS
+        )
+        await self.finds(
+            [0],
+            "select (select count(*) from identity.users where id = $1)"
+            " + (select count(*) from orders.carts where user_id = $1)"
+            " + (select count(*) from orders.orders where user_id = $1)"
+            " + (select count(*) from payments.payments where user_id = $1)" + outboxes,
+            self.user,
+        )
+        [confirmed] = await self.floor.books.rows(
+            "select count(*)::int from identity.erasures e cross join jsonb_each(e.services) as s(name, told)"
+            " where e.subject_id = $1 and told ->> 'confirmed_at' <> ''",
+            self.user,
+        )
+        assert confirmed == len(CONTEXTS)
         status, payments, _ = await self.floor.books.story(self.order)
         assert (status, payments) == ("PAID", ["SETTLED 4.50 0.00"])
 

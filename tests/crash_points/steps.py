@@ -12,6 +12,7 @@ from tests.crash_points.scenes import (
     Deleting,
     DeletingInVain,
     DeletingOrder,
+    Erasing,
     Expiring,
     Placing,
     Purging,
@@ -165,6 +166,26 @@ SETTLED_AT_ONCE = (
         orders-references.before_acknowledge.user.purged
         payments-references.before_acknowledge.user.purged
         marketing-references.before_commit
+    """),
+    _step(Erasing, "it is begun", """
+        identity.EraseUser.before_commit
+        identity.EraseUser.before_reply
+        identity.erasures.after_answer.ErasePersonalData
+        orders.ErasePersonalData.before_commit
+        payments.ErasePersonalData.before_reply
+    """),
+    _step(Erasing, "the user goes", """
+        identity.erasures.before_commit.erasure.purged
+        identity.erasures.after_commit.erasure.purged
+        catalogue.ErasePersonalData.before_reply
+        orders-references.before_acknowledge.user.purged
+    """),
+    _step(Erasing, "every service confirms", """
+        orders.ForgetEvents.before_commit
+        marketing.ForgetEvents.before_reply
+        identity.erasures.after_answer.ForgetEvents
+        identity.erasures.before_commit.erasure.completed
+        identity.erasures.after_commit.erasure.completed
     """),
     _step(DeletingOrder, "it is deleted", """
         payments.FenceReference.before_reply

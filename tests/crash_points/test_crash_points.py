@@ -12,7 +12,7 @@ from tests.races.floor import Floor
 
 STEPS = (*SETTLED_AT_ONCE, *RECORDED_BY_STAFF)
 # What waits, waits for a second.
-QUICK = {"LUMI_RESERVATION_SECONDS": "1", "LUMI_ORDER_EXPIRY_SECONDS": "1"}
+QUICK = {"LUMI_RESERVATION_SECONDS": "1", "LUMI_ORDER_EXPIRY_SECONDS": "1", "LUMI_ERASURE_SETTLE_SECONDS": "1"}
 
 # The first test waits for all of it.
 pytestmark = pytest.mark.timeout(600)

@@ -11,6 +11,7 @@ from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
 from tests.kit.door import Door
 from tests.kit.shop import SERVICES, Shop, migrate, open_shop
+from tests.kit.told import refuse_telling_logs
 from tests.kit.watch import refuse_stale_updates
 
 
@@ -44,3 +45,4 @@ async def door() -> AsyncIterator[Door]:
         door = Door(stack.description)
         yield door
         await door.close()
+        refuse_telling_logs(stack.home / "logs")

@@ -34,7 +34,14 @@ SERVICES = ("identity", "catalogue", "orders", "payments", "marketing")
 PASSWORD = "correct horse battery staple"
 # What a service is told beside what every service is; short intervals, so that tests wait on state and not for long.
 _OWN: dict[str, dict[str, Any]] = {
-    "identity": {"token_pepper": "p" * 32, "key_encryption_key": "k" * 32, "bcrypt_cost": 4},
+    "identity": {
+        "token_pepper": "p" * 32,
+        "key_encryption_key": "k" * 32,
+        "bcrypt_cost": 4,
+        "sweep_seconds": 0.5,
+        "erasure_settle_seconds": 2,
+        "purge_settle_seconds": 0,
+    },
     "catalogue": {"sweep_seconds": 1},
     "orders": {"sweep_seconds": 1, "retry_seconds": 1},
     "payments": {"manual_payments": "settle"},
@@ -69,7 +76,7 @@ class Shop:
         return Client(stub_class(self._channel(stub_class, service)), ())
 
     async def user(self, *permissions: str) -> SignedIn:
-        """A new user, signed in, who holds these permissions."""
+        """A new user, signed in and stepped up, who holds these permissions."""
         from lumi.identity.v1 import auth_pb2 as auth
         from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
 
@@ -89,7 +96,8 @@ class Shop:
                 list(permissions),
             )
         answer = await client.SignIn(auth.SignInRequest(email=email, password=PASSWORD))
-        return SignedIn(id, email, answer.tokens.access_token)
+        proven = self.stub(AuthServiceStub, answer.tokens.access_token)
+        return SignedIn(id, email, (await proven.StepUp(auth.StepUpRequest(password=PASSWORD))).access_token)
 
     async def staff(self, *permissions: str) -> Shelf:
         """Somebody who fills shelves, with these permissions beside those that takes."""

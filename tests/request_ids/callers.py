@@ -77,9 +77,10 @@ async def guest(shop: Shop) -> Caller:
 
 
 async def without_permissions(shop: Shop, caller: Caller) -> Caller:
-    """The same user, signed in again after all their permissions were taken."""
+    """The same user, signed in again and stepped up after all their permissions were taken."""
     assert caller.user is not None
     async with shop.database("identity") as database:
         await database.execute("delete from identity.user_permissions where user_id = $1", caller.user.id)
     answer = await shop.stub(AuthServiceStub).SignIn(auth_pb2.SignInRequest(email=caller.user.email, password=PASSWORD))
-    return replace(caller, token=answer.tokens.access_token)
+    client = shop.stub(AuthServiceStub, answer.tokens.access_token)
+    return replace(caller, token=(await client.StepUp(auth_pb2.StepUpRequest(password=PASSWORD))).access_token)

@@ -1,31 +1,39 @@
 """Scenes of the OperationsService that every service has."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
+import nats
 from google.protobuf.timestamp_pb2 import Timestamp
 from lumi.common.v1 import operations_pb2 as pb
+from lumi.common.v1 import personal_pb2 as people
 from lumi.common.v1 import references_pb2 as references
 from lumi.common.v1.event_pb2 import Event
 
 from lumi_common.cuid import cuid
 from lumi_common.events.outbox import RELAY
+from lumi_common.events.streams import DURABLES, stream
 from tests.kit.shop import SERVICES
+from tests.kit.waiting import until
 from tests.request_ids.callers import Caller
 from tests.request_ids.scenes import Play, Scene, scene
 from tests.request_ids.world import World
 
 
-def event() -> Event:
-    return Event(id=str(uuid4()), type="thing.changed", aggregate="Thing", aggregate_id=cuid(), version=1)
+def event(context: str) -> Event:
+    return Event(
+        id=str(uuid4()), source=context, type="thing.changed", aggregate="Thing", aggregate_id=cuid(), version=1
+    )
 
 
 async def letter(world: World, context: str) -> str:
     """The id of a letter that the relay left."""
-    id, poison = cuid(), event()
+    id, poison = cuid(), event(context)
     await world.books.execute(
         f"insert into {context}.dead_letters (id, consumer, event_id, subject, payload, error, attempts) "
-        "values ($1, $2, $3, 'lumi.thing.changed', $4, 'too large', 1)",
+        f"values ($1, $2, $3, 'lumi.{context}.thing.changed', $4, 'too large', 1)",
         id, RELAY, poison.id, poison.SerializeToString(),
     )  # fmt: skip
     return id
@@ -135,9 +143,71 @@ def unfencing(context: str) -> Play:
     return play
 
 
+async def origin(world: World, context: str) -> str:
+    """The id of somebody with an event that says where they called from."""
+    user_id = cuid()
+    await world.books.execute(
+        f"insert into {context}.outbox_events (aggregate, aggregate_id, version, type, records, headers, published_at) "
+        "values ('Thing', $1, 1, 'thing.changed', '[]', $2, now())",
+        user_id,
+        {"actor_type": "user", "actor_id": user_id, "ip_address": "192.0.2.7"},
+    )
+    return user_id
+
+
+def erasing(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        first, second = await origin(world, context), await origin(world, context)
+
+        async def happened() -> int:
+            emptied = "headers ->> 'actor_id' = $1 and headers ->> 'ip_address' is null"
+            return int(
+                await world.books.fetchval(f"select count(*) from {context}.outbox_events where {emptied}", first)
+            )
+
+        asked = people.ErasePersonalDataRequest
+        others = asked(user_id=second), asked(user_id=first, guest_ids=[second]), asked(user_id=first, start_seq=1)
+        return Scene(asked(user_id=first), others, happened)
+
+    return play
+
+
+@asynccontextmanager
+async def broker(world: World) -> AsyncIterator[Any]:
+    """The streams, as their administrator."""
+    client = await nats.connect(world.shop.nats.url_admin)
+    try:
+        yield client.jetstream()
+    finally:
+        await client.close()
+
+
+def forgetting(context: str) -> Play:
+    async def play(world: World, caller: Caller) -> Scene:
+        async def everybody_has_heard() -> bool:
+            async with broker(world) as jetstream:
+                found = [await jetstream.consumer_info(stream(context), name) for name in listeners]
+            return all(each.num_pending == each.num_ack_pending == 0 for each in found)
+
+        async def happened() -> int:
+            async with broker(world) as jetstream:
+                state = (await jetstream.stream_info(stream(context))).state
+            return int(state.first_seq > 1 or state.last_seq == 0)
+
+        listeners = [each.name for each in DURABLES if context in each.contexts]
+        await until(everybody_has_heard, "nobody waits for an event")
+        asked = people.ForgetEventsRequest
+        return Scene(asked(until_seq=1), (asked(), asked(until_seq=2)), happened)
+
+    return play
+
+
 for _context in SERVICES:
     scene(f"{_context}.v1.OperationsService.FenceReference")(fencing(_context))
     scene(f"{_context}.v1.OperationsService.UnfenceReference")(unfencing(_context))
     scene(f"{_context}.v1.OperationsService.RedriveDeadLetter")(redriving(_context))
     scene(f"{_context}.v1.OperationsService.SkipDeadLetter")(skipping(_context))
     scene(f"{_context}.v1.OperationsService.RepublishEvents")(republishing(_context))
+    if _context != "identity":  # which asks the others
+        scene(f"{_context}.v1.OperationsService.ErasePersonalData")(erasing(_context))
+        scene(f"{_context}.v1.OperationsService.ForgetEvents")(forgetting(_context))

@@ -74,4 +74,12 @@ class Case:
 
 MUTATING = [(method, policy) for method in all_methods() if (policy := read_policy(method)).mutating]
 EXEMPT = [method for method, policy in MUTATING if not policy.takes_request_id]
-CASES = [Case(method, policy, kind) for method, policy in MUTATING if policy.takes_request_id for kind in kinds(policy)]
+# Whoever does these is signed out by them, and a repeat is told so.
+_LEAVING = {
+    "lumi.identity.v1.AuthService.SignOut",
+    "lumi.identity.v1.UserService.DeleteUser",
+    "lumi.identity.v1.PrivacyService.EraseUser",
+}
+_ALL = [Case(method, policy, kind) for method, policy in MUTATING if policy.takes_request_id for kind in kinds(policy)]
+LEAVING = [case for case in _ALL if case.kind == "shopper" and case.name in _LEAVING]
+CASES = [case for case in _ALL if case not in LEAVING]

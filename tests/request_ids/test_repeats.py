@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.buying import request_id
-from tests.request_ids.scenes import CASES, Case
+from tests.request_ids.scenes import CASES, LEAVING, Case
 from tests.request_ids.world import World, new_trace, under
 
 each_way = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -61,3 +61,22 @@ async def test_what_was_done_already_is_answered_and_kept_under_the_next_id_too(
     if not told.refusal:
         await world.mark(case, again)
         assert (await world.tell(case, caller, again)).is_from_memory
+
+
+@pytest.mark.parametrize("case", LEAVING, ids=lambda case: case.id)
+async def test_whoever_left_is_told_so_by_a_repeat_and_nothing_happens_again(world: World, case: Case) -> None:
+    caller = await world.caller(case)
+    scene = await world.play(case, caller)
+    request, first_trace, second_trace = under(request_id(), scene.request), new_trace(), new_trace()
+
+    first = await world.tell(case, caller, request, first_trace)
+    second = await world.tell(case, caller, request, second_trace)
+
+    assert not first.refusal, first.refusal
+    assert second.reason == "TOKEN_INVALID"
+    if scene.happened is None:
+        assert await world.written(first_trace), "the first call wrote nothing to the outbox"
+    else:
+        assert await scene.happened() == 1
+    assert not await world.written(second_trace)
+    assert await world.kept(request) == 1

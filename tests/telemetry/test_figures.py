@@ -18,6 +18,7 @@ GET = "lumi.catalogue.v1.ProductService/GetProductBySlug"
 EVERY_SERVICES = {
     "lumi.outbox.unpublished", "lumi.outbox.oldest_age", "lumi.dead_letters", "db.client.connection.count",
     "db.client.connection.max", "db.client.connection.pending_requests", "lumi.rpc.in_flight",
+    "lumi.revocations.age",
 }  # fmt: skip
 
 
