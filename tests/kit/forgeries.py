@@ -67,7 +67,8 @@ def forgeries(forger: Forger) -> dict[str, str]:
 
 
 def _of_headers(forger: Forger) -> Iterator[tuple[str, str]]:
-    stranger = Ed25519PrivateKey.generate()
+    # Always the same one: it is in the names, which have to be the same in every process that tests.
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     jwk, public = public_jwk(stranger.public_key(), forger.signer.kid), forger.signer.key.public_key()
     wrong: dict[str, tuple[Any, ...]] = {
         "alg": (
