@@ -9,7 +9,7 @@ from libs.common.tests.db.widgets import Widget, WidgetRepository, widgets
 from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
-from lumi_common.db.page import Listing
+from lumi_common.db.page import Listing, sealed
 from lumi_common.errors import InvalidArgument
 
 ALL = Listing(select(widgets), widgets.c.id, {"user_id": widgets.c.user_id == bindparam("user_id", type_=Text)})
@@ -41,7 +41,7 @@ async def test_a_filter_that_is_none_does_not_count(database: Database, context:
     assert [widget.id for widget in (await ALL.page(database, WidgetRepository.row, user_id="bob")).items] == [bobs]
 
 
-@pytest.mark.parametrize("token", ["nonsense", "é", "AAAA"])
+@pytest.mark.parametrize("token", ["nonsense", "é", "AAAA", sealed("\0")])
 async def test_a_token_that_is_not_ours_is_refused(database: Database, token: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await ALL.page(database, WidgetRepository.row, token=token)

@@ -148,6 +148,10 @@ async def test_a_stream_is_let_go_of_once_everybody_has_heard_it(here: World) ->
         await eventually(lambda: memory.forget(end))
     assert await memory.end() == 3
 
+    # Nobody moves its end by asking for more than there is.
+    assert await memory.forget(2**63 - 2) is True
+    assert await memory.end() == 3
+
     # What comes later stays, also when the same is asked for again.
     async with running(here.relay().run()):
         await here.tell("d")

@@ -35,7 +35,8 @@ class Memory:
         for listener in self._listeners:
             if not _has_heard(await self._ask(f"CONSUMER.INFO.{self._stream}.{listener}"), until):
                 return False
-        await self._ask(f"STREAM.PURGE.{self._stream}", {"seq": until + 1})
+        # No further than its end: a stream that is purged beyond it goes on from there.
+        await self._ask(f"STREAM.PURGE.{self._stream}", {"seq": min(until, await self.end()) + 1})
         return True
 
     async def _ask(self, what: str, request: dict[str, Any] | None = None) -> dict[str, Any]:

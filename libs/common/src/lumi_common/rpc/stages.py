@@ -42,6 +42,9 @@ Unary = Callable[[Any, Context], Awaitable[Any]]
 Streaming = Callable[[Any, Context], AsyncIterator[Any]]
 
 SLOW_SECONDS = 2.0
+# Of a request that is no stream: to read and validate megabytes of small things takes seconds, in which nobody is
+# served.
+MOST_BYTES = 256 * 1024
 # Kept of a client's deadline, so that the answer that names the slow method arrives before the client hangs up.
 ANSWER_SECONDS = 0.02
 
@@ -88,6 +91,7 @@ class Stages:
         request, answer = _told_apart(handler.request_deserializer), handler.response_serializer
         if handler.unary_unary:
             call = self._unary(policy, handler.unary_unary)
+            request = _told_apart(handler.request_deserializer, MOST_BYTES)
             return grpc.unary_unary_rpc_method_handler(call, request, answer)
         if handler.unary_stream:
             stream = self._to_stream(policy, handler.unary_stream)
@@ -220,7 +224,7 @@ class Stages:
 
 def _checked(request: Any) -> Any:
     """The request, validated; of a stream, each message as it comes."""
-    if isinstance(request, Message) or request is _UNREADABLE:
+    if isinstance(request, Message | _Refused):
         _check(request)
         return request
     return _each_checked(request)
@@ -232,27 +236,35 @@ async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Messa
         yield request
 
 
-_UNREADABLE: Any = object()
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands for a request that was not read, until it is known who calls."""
+
+    why: str
 
 
-def _told_apart(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
-    """The same, for bytes that are no such message, or one nested too deeply, as well.
+def _told_apart(deserialize: Callable[[bytes], Message], most: int | None = None) -> Callable[[bytes], Message]:
+    """The same, for bytes that are no such message, or one nested too deeply, or more than `most`, as well.
 
     By itself grpc answers those as a fault of the service's, and before it is known who calls.
     """
+    unreadable = cast(Message, _Refused("the message cannot be read"))
+    too_large = cast(Message, _Refused(f"the message has more than {most} bytes"))
 
     def read(data: bytes) -> Message:
+        if most is not None and len(data) > most:
+            return too_large
         try:
             return deserialize(data)
         except DecodeError:
-            return cast(Message, _UNREADABLE)
+            return unreadable
 
     return read
 
 
-def _check(request: Message) -> None:
-    if request is _UNREADABLE:
-        raise InvalidArgument(Reason.INVALID_REQUEST, "the message cannot be read")
+def _check(request: Message | _Refused) -> None:
+    if isinstance(request, _Refused):
+        raise InvalidArgument(Reason.INVALID_REQUEST, request.why)
     validate(request)
 
 

@@ -8,6 +8,10 @@ from protovalidate import Validator
 
 from lumi_common.errors import FieldViolation, InvalidArgument, Reason
 
+# Of one message. They travel in a trailer, and a client refuses those that are larger than it likes.
+MOST_TOLD = 20
+# In a message of more bytes one is told: to look for all of them may take seconds, in which nobody is served.
+_LOOKED_THROUGH = 64 * 1024
 # Where the rule's own words would puzzle a client: an enum's zero stands for "not given".
 _KINDER = {"enum.not_in": "must be given"}
 
@@ -18,14 +22,15 @@ def _validator() -> Validator:
 
 
 def violations(message: Message) -> list[FieldViolation]:
-    """Every bound that the message breaks, by field path.
+    """The bounds that the message breaks, by field path, MOST_TOLD of them at most.
 
     For rows inside a message whose field is declared `ignore: IGNORE_ALWAYS`, where bad rows are listed while the
     rest goes in, the servicer calls this for each row.
     """
+    hurry = message.ByteSize() > _LOOKED_THROUGH
     return [
         FieldViolation(_path(found.proto.field), _said(found.proto))
-        for found in _validator().collect_violations(message)
+        for found in _validator().collect_violations(message, fail_fast=hurry)[:MOST_TOLD]
     ]
 
 
