@@ -57,6 +57,8 @@ async def running(server: PostgresServer, nats_url: str, **told: Any) -> AsyncIt
     await runtime.open()
     try:
         await bootstrap(runtime)
+        if "mail_folder" in told:
+            await runtime.db.pool.execute("delete from mails")  # what other tests left in the queue would go out first
         await compose(runtime)
         await runtime.start()
         async with Identity(runtime) as identity:

@@ -20,7 +20,7 @@ METHOD = "lumi.orders.v1.OrderService/CancelOrder"
 
 
 def refused(**fields: Any) -> RefusedAccess:
-    told = {
+    told: dict[str, Any] = {
         "caller": "user",
         "method": METHOD,
         "reason": "PERMISSION_MISSING",

@@ -1,4 +1,4 @@
-"""Bugs of what is written down of refused access."""
+"""Bugs of what is written down of refused access, and of what is written down that should not be."""
 
 from lumi_mutants.mutation import Mutation
 
@@ -49,5 +49,13 @@ REFUSALS = (
         '_is_purged = and_(_refused.c.user_id != "", _known.c.id.is_not(None))',
         (f"{_IDENTITY}/tests/rpc/test_refused_access.py::test_whoever_was_purged_meanwhile_is_nobody_and_was_nowhere",),
         "Where a purged person was comes back with what is told late.",
+    ),
+    Mutation(
+        "rows-in-the-databases-log",
+        "deploy/local/src/lumi_local/postgres.py",
+        '    "log_error_verbosity": "terse",',
+        '    "log_error_verbosity": "default",',
+        ("tests/scan/test_scan.py::test_no_log_of_a_store_tells",),
+        "PostgreSQL logs all of a row that a constraint refused.",
     ),
 )
