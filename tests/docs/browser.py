@@ -55,16 +55,28 @@ class Page:
     def open(self, link: str = "") -> None:
         """Load it and wait until it is drawn; `link` leads to one of its calls."""
         self.browser.get(f"{self.address}/docs{link}")
-        self.shown(".opblock")
+        self.shown(".opblock-tag")
 
     def calls(self) -> set[tuple[str, str]]:
-        """Verb and path of every call that it shows."""
-        shown = self.browser.execute_script(
-            "return [...document.querySelectorAll('.opblock-summary')].filter(each => each.checkVisibility())"
-            ".map(each => [each.querySelector('.opblock-summary-method').textContent,"
-            " each.querySelector('.opblock-summary-path').dataset.path])"
-        )
-        return {(verb.lower(), path) for verb, path in shown}
+        """Verb and path of every call that it shows, group by group."""
+        found = set()
+        for tag in self.tags():
+            self.toggle(tag, open=True)
+            shown = self.browser.execute_script(
+                "return [...document.querySelectorAll('.opblock-summary')].filter(each => each.checkVisibility())"
+                ".map(each => [each.querySelector('.opblock-summary-method').textContent,"
+                " each.querySelector('.opblock-summary-path').dataset.path])"
+            )
+            found |= {(verb.lower(), path) for verb, path in shown}
+            self.toggle(tag, open=False)
+        return found
+
+    def toggle(self, tag: str, *, open: bool) -> None:
+        """Open or close a group of calls."""
+        head = self.shown(f".opblock-tag[data-tag='{tag}']")
+        if head.get_attribute("data-is-open") != str(open).lower():
+            self._press(head)
+            self.shown(f".opblock-tag[data-tag='{tag}'][data-is-open='{str(open).lower()}']")
 
     def tags(self) -> list[str]:
         """The groups of calls, from above."""
@@ -76,6 +88,7 @@ class Page:
         self, tag: str, name: str, body: Mapping[str, Any] | None = None, /, **parameters: str
     ) -> tuple[int, dict[str, Any]]:
         """Try a call: open it, fill in path and body, press Execute; status and answer as the page shows them."""
+        self.toggle(tag, open=True)
         block = self.shown(f"#operations-{tag.replace(' ', '_')}-{name}")
         if "is-open" not in (block.get_attribute("class") or ""):
             self._press(block.find_element(By.CSS_SELECTOR, ".opblock-summary-control"))
