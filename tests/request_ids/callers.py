@@ -80,7 +80,8 @@ async def without_permissions(shop: Shop, caller: Caller) -> Caller:
     """The same user, signed in again and stepped up after all their permissions were taken."""
     assert caller.user is not None
     async with shop.database("identity") as database:
-        await database.execute("delete from identity.user_permissions where user_id = $1", caller.user.id)
+        for held in ("user_permissions", "user_roles"):
+            await database.execute(f"delete from identity.{held} where user_id = $1", caller.user.id)
     answer = await shop.stub(AuthServiceStub).SignIn(auth_pb2.SignInRequest(email=caller.user.email, password=PASSWORD))
     client = shop.stub(AuthServiceStub, answer.tokens.access_token)
     return replace(caller, token=(await client.StepUp(auth_pb2.StepUpRequest(password=PASSWORD))).access_token)
