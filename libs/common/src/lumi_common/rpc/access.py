@@ -14,6 +14,9 @@ from lumi.common.v1 import options_pb2
 from lumi_common.errors import PermissionDenied, Reason, Unauthenticated
 from lumi_common.principal import Principal
 
+# To read and validate megabytes of small things takes seconds, in which nobody is served.
+MAX_REQUEST_BYTES = 256 * 1024
+
 
 class ContractError(Exception):
     """A service's protos do not say what they must; the message names the method."""
@@ -35,6 +38,8 @@ class MethodPolicy:
     takes_request_id: bool = False
     allowed_seconds: float = 0.0
     """What the method asks for beyond the server's own limit; 0 for nothing."""
+    max_bytes: int = MAX_REQUEST_BYTES
+    """Of one request, where they are no stream."""
 
     @property
     def on_public_port(self) -> bool:
@@ -108,6 +113,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         mutating=options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS,
         takes_request_id=_takes_request_id(method),
         allowed_seconds=options.Extensions[options_pb2.deadline_ms] / 1000,
+        max_bytes=options.Extensions[options_pb2.max_request_bytes] or MAX_REQUEST_BYTES,
     )
     if not (policy.on_public_port or policy.on_internal_port):
         raise ContractError(f"{name} declares an access that admits nobody")

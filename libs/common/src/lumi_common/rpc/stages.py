@@ -42,9 +42,6 @@ Unary = Callable[[Any, Context], Awaitable[Any]]
 Streaming = Callable[[Any, Context], AsyncIterator[Any]]
 
 SLOW_SECONDS = 2.0
-# Of a request that is no stream: to read and validate megabytes of small things takes seconds, in which nobody is
-# served.
-MOST_BYTES = 256 * 1024
 # Kept of a client's deadline, so that the answer that names the slow method arrives before the client hangs up.
 ANSWER_SECONDS = 0.02
 
@@ -91,7 +88,7 @@ class Stages:
         request, answer = _told_apart(handler.request_deserializer), handler.response_serializer
         if handler.unary_unary:
             call = self._unary(policy, handler.unary_unary)
-            request = _told_apart(handler.request_deserializer, MOST_BYTES)
+            request = _told_apart(handler.request_deserializer, policy.max_bytes)
             return grpc.unary_unary_rpc_method_handler(call, request, answer)
         if handler.unary_stream:
             stream = self._to_stream(policy, handler.unary_stream)

@@ -26,6 +26,8 @@ DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
 deadline_ms: _descriptor.FieldDescriptor
 RATE_FIELD_NUMBER: _ClassVar[int]
 rate: _descriptor.FieldDescriptor
+MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
+max_request_bytes: _descriptor.FieldDescriptor
 
 class Access(_message.Message):
     __slots__ = ("public", "guest", "user", "permission", "service", "owner", "step_up")
