@@ -216,13 +216,14 @@ async def test_a_percentage_of_the_largest_cart_is_exact(world: World) -> None:
 
 
 async def test_a_shelf_holds_so_many_and_not_one_more_however_many_bring_it(world: World) -> None:
-    variant = await world.shelf.put(7)
-    await world.books.execute(
-        "update catalogue.inventories set quantity_on_hand = 999999995, quantity_available = 999999995, "
-        "updated_at = now() where product_variant_id = $1",
-        variant,
-    )
+    variant, left = await world.shelf.put(7), 999_999_988
     shelf = world.shop.stub(InventoryServiceStub, (await world.shop.user("inventory.adjust")).token)
+    while left:
+        delta = min(left, 1_000_000)
+        await shelf.AdjustInventory(
+            inventory_pb2.AdjustInventoryRequest(product_variant_id=variant, delta=delta, reason="delivery")
+        )
+        left -= delta
 
     async def bring() -> str:
         try:
