@@ -45,7 +45,9 @@ class Backends:
 
     def start(self, context: str) -> None:
         """Serve a context, on the port it had before if it had one."""
-        server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        # As much metadata as the services take; from half of that on grpc would refuse some by chance.
+        options = [("grpc.so_reuseport", 0), ("grpc.max_metadata_size", 16 * 1024)]
+        server = grpc.server(ThreadPoolExecutor(16), options=options)
         servicer = health.HealthServicer()
         servicer.set("ready", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
