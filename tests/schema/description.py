@@ -65,6 +65,7 @@ class Described:
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     functions: tuple[str, ...] = ()
+    triggers: dict[str, str] = field(default_factory=dict)
 
 
 def described() -> dict[str, Described]:
@@ -85,6 +86,8 @@ def ddl(schema: Described) -> Iterator[str]:
         yield from (_index(table, index) for index in [*table.indexes, *_marked(table)])
     for function in schema.functions:
         yield f"create function {function} returns void language sql as ''"
+    for name, watched in schema.triggers.items():
+        yield from _watched(name, watched, insert="insert")
     for table in schema.tables:
         for column in table.columns:
             if column.parent:
@@ -92,22 +95,22 @@ def ddl(schema: Described) -> Iterator[str]:
                 key = f"foreign key ({column.name}) references {parent} (id) on delete {rule}"
                 yield f"alter table {table.name} add {key}"
             if column.reference:
-                yield from _held(table, column)
+                name = f"{table.name}_{column.name}_reference"
+                yield from _watched(name, table.name, insert="insert", update=f"update of {column.name}")
 
 
-def _held(table: Table, column: Column) -> Iterator[str]:
-    """What holds a reference to another service; only the names are compared, what it does is tried elsewhere."""
-    name = f"{table.name}_{column.name}_reference"
+def _watched(name: str, table: str, **events: str) -> Iterator[str]:
+    """What looks at a table's new rows; only the names are compared, what it does is tried elsewhere."""
     yield f"create function {name}() returns trigger language plpgsql as 'begin return null; end'"
-    for event, of in (("insert", "insert"), ("update", f"update of {column.name}")):
-        yield f"create trigger {name}_{event} after {of} on {table.name} for each row execute function {name}()"
+    for event, of in events.items():
+        yield f"create trigger {name}_{event} after {of} on {table} for each row execute function {name}()"
 
 
 def _schema(context: str, common: dict[str, Any]) -> Described:
     content = tomllib.loads((SEED / f"{context}.toml").read_text(encoding="utf-8"))
     tables = tuple(_table(context, name, of) for name, of in (content["tables"] | common).items())
     enums = {name: tuple(values.split()) for name, values in content["enums"].items()}
-    return Described(context, enums, tables, tuple(content.get("functions", ())))
+    return Described(context, enums, tables, tuple(content.get("functions", ())), content.get("triggers", {}))
 
 
 def _tables_of(file: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from lumi_common.errors import Aborted, DeadlineExceeded, FailedPrecondition, Lu
 from lumi_common.errors import Reason as Common
 from lumi_orders.clients.catalogue import Catalogue
 from lumi_orders.clients.payments import Payments
-from lumi_orders.domain.checkout import Origin
+from lumi_orders.domain.checkout import Origin, Step
 from lumi_orders.domain.errors import Reason
 from lumi_orders.domain.order import Order
 from lumi_orders.domain.payment import Placed
@@ -50,7 +50,12 @@ class Retry:
             if await once.recall():
                 return None
             order = await self._orders.get(order_id, owner=owner)
-            order.retry_payment(self._clock(), etag)
+            try:
+                order.retry_payment(self._clock(), etag)
+            except (Aborted, FailedPrecondition):
+                # The call whose further payment changed it may not be over.
+                await self._expect_no_rival(order_id, origin, Step.RETRY)
+                raise
             try:
                 await self._expect_retriable(order, origin, checkout_id, context)
             except FailedPrecondition:
@@ -78,10 +83,7 @@ class Retry:
 
         Whoever changes any of it meanwhile changes the order's version first.
         """
-        rival = await self._checkouts.find_rival(origin, order_id=order.id)
-        if rival is not None:
-            rival.expect_other_request(origin)
-            raise rival.refusal()
+        await self._expect_no_rival(order.id, origin, *Step)
         payment = await self._payments.find(order.id, context)
         if payment is not None:
             raise FailedPrecondition(
@@ -92,6 +94,12 @@ class Retry:
                 status=payment.status,
             )
         await asked(self._catalogue.reserve(order.id, order.items, context, attempt), refusals.of_reservation)
+
+    async def _expect_no_rival(self, order_id: str, origin: Origin, *at: Step) -> None:
+        rival = await self._checkouts.find_rival(origin, order_id=order_id)
+        if rival is not None and rival.step in at:
+            rival.expect_other_request(origin)
+            raise rival.refusal()
 
     async def _make(self, order: Order, provider: str, checkout_id: str, once: Once) -> None:
         context = once.context
