@@ -83,6 +83,15 @@ class Sale:
             )
         )
 
+    async def hears_of_its_money(self) -> bool:
+        """Whether orders has applied the newest version of its payment."""
+        [(heard,)] = await self.floor.rows(
+            "select exists (select from payments.payments p join inbox_versions v on v.aggregate_id = p.id"
+            " and v.version = p.version and v.consumer = 'orders-payments' where p.order_id = $1)",
+            self.id,
+        )
+        return bool(heard)
+
     async def books(self) -> Books:
         """What is in the books now."""
         shop = self.floor.shop
@@ -139,9 +148,13 @@ async def sell(floor: Floor, **facts: Any) -> Sale:
 
 
 async def sell_for_good(floor: Floor, **facts: Any) -> Sale:
-    """The same, paid, once its stock is gone."""
+    """The same, paid, once its stock is gone and orders has heard that its money is here.
+
+    That news would wake the giving back of an order that is cancelled before it comes.
+    """
     sale = await sell(floor, **facts)
     await sale.expect(sold("PAID"))
+    await eventually(sale.hears_of_its_money, True)
     return sale
 
 
