@@ -46,6 +46,17 @@ async def somebody_who_failed(world: World) -> str:
     return user.id
 
 
+async def somebody_with_two_factors(world: World) -> str:
+    """The id of a new user who has a second factor; nobody will show a code of it."""
+    id = await somebody(world)
+    await world.books.execute(
+        "update identity.users set two_factor_enabled = true, two_factor_secret = 'k1$lost', version = version + 1"
+        " where id = $1",
+        id,
+    )
+    return id
+
+
 async def address(world: World, caller: Caller) -> str:
     """The id of one more address in the caller's book."""
     made = await caller.client(world.shop, AddressServiceStub).CreateAddress(
@@ -339,6 +350,12 @@ async def reactivate_user(world: World, caller: Caller) -> Scene:
 async def unlock_user(world: World, caller: Caller) -> Scene:
     asked, (id, other) = user_pb2.UnlockUserRequest, [await somebody_who_failed(world) for _ in range(2)]
     return Scene(asked(id=id), (asked(id=other), asked(id=id, etag="1")))
+
+
+@scene("identity.v1.UserService.RemoveTwoFactor")
+async def remove_two_factor(world: World, caller: Caller) -> Scene:
+    asked, id = user_pb2.RemoveTwoFactorRequest, await somebody_with_two_factors(world)
+    return Scene(asked(id=id), (asked(id=await somebody_with_two_factors(world)), asked(id=id, etag="2")))
 
 
 @scene("identity.v1.UserService.DeleteUser")

@@ -1357,6 +1357,26 @@ class UserService(Service):
         request = user_pb2.UnlockUserRequest(id=id, etag=etag, request_id=request_id)
         return await self._caller.call(self._UNLOCK_USER, request, timeout)
 
+    _REMOVE_TWO_FACTOR = Method(
+        "/lumi.identity.v1.UserService/RemoveTwoFactor",
+        user_pb2.User.FromString,
+        repeatable=True,
+        takes_request_id=True,
+    )
+
+    async def remove_two_factor(
+        self, *, id: str, etag: str | None = None, request_id: str | None = None, timeout: float | None = None
+    ) -> user_pb2.User:
+        """Takes the second factor away from somebody who lost it, and the recovery codes with it, for staff who have
+        made sure who is asking.
+
+        All their sessions are ended, and their owner is told by mail. One who has none stays as they are. NOT_FOUND
+        when there is no such account. PERMISSION_DENIED BEYOND_OWN_PERMISSIONS when they may do what the caller may
+        not. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        request = user_pb2.RemoveTwoFactorRequest(id=id, etag=etag, request_id=request_id)
+        return await self._caller.call(self._REMOVE_TWO_FACTOR, request, timeout)
+
     _DELETE_USER = Method(
         "/lumi.identity.v1.UserService/DeleteUser",
         user_pb2.User.FromString,

@@ -86,6 +86,11 @@ class UserServiceStub:
                 request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.RemoveTwoFactor = channel.unary_unary(
+                '/lumi.identity.v1.UserService/RemoveTwoFactor',
+                request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.RemoveTwoFactorRequest.SerializeToString,
+                response_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/lumi.identity.v1.UserService/DeleteUser',
                 request_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.DeleteUserRequest.SerializeToString,
@@ -197,6 +202,16 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RemoveTwoFactor(self, request, context):
+        """Takes the second factor away from somebody who lost it, and the recovery codes with it, for staff who have made sure
+        who is asking. All their sessions are ended, and their owner is told by mail. One who has none stays as they are.
+        NOT_FOUND when there is no such account. PERMISSION_DENIED BEYOND_OWN_PERMISSIONS when they may do what the
+        caller may not. ABORTED ETAG_MISMATCH when `etag` is stale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteUser(self, request, context):
         """Deletes an account: it is hidden as if it were not there, and all its sessions are ended. It can be brought back
         for 30 days (or as long as the deployment says), and its e-mail stays taken until it is purged.
@@ -279,6 +294,11 @@ def add_UserServiceServicer_to_server(servicer, server):
             'UnlockUser': grpc.unary_unary_rpc_method_handler(
                     servicer.UnlockUser,
                     request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.UnlockUserRequest.FromString,
+                    response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'RemoveTwoFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveTwoFactor,
+                    request_deserializer=lumi_dot_identity_dot_v1_dot_user__pb2.RemoveTwoFactorRequest.FromString,
                     response_serializer=lumi_dot_identity_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
@@ -567,6 +587,33 @@ class UserService:
             target,
             '/lumi.identity.v1.UserService/UnlockUser',
             lumi_dot_identity_dot_v1_dot_user__pb2.UnlockUserRequest.SerializeToString,
+            lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveTwoFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lumi.identity.v1.UserService/RemoveTwoFactor',
+            lumi_dot_identity_dot_v1_dot_user__pb2.RemoveTwoFactorRequest.SerializeToString,
             lumi_dot_identity_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,

@@ -15,6 +15,7 @@ from lumi.identity.v1.user_pb2 import (
     ListUsersResponse,
     PurgeUserRequest,
     ReactivateUserRequest,
+    RemoveTwoFactorRequest,
     SuspendUserRequest,
     UndeleteUserRequest,
     UnlockUserRequest,
@@ -137,6 +138,17 @@ class UserService(UserServiceServicer):
         answer: User = command.answer
         return answer
 
+    async def RemoveTwoFactor(self, request: RemoveTwoFactorRequest, context: Context) -> User:
+        async with self._db.command(request, context) as command:
+            if command.fresh:
+                users = UserRepository(command)
+                user = await users.hold(request.id)
+                user.expect(request.etag)
+                await _expect_covered(command, user.id, context)
+                command.answer = convert.user_to_proto(await users.remove_two_factor(user, context))
+        answer: User = command.answer
+        return answer
+
     async def DeleteUser(self, request: DeleteUserRequest, context: Context) -> User:
         async with self._db.command(request, context) as command:
             if command.fresh:
@@ -189,8 +201,7 @@ class UserService(UserServiceServicer):
                 user = await users.hold(id)
                 old_email, changed = user.email, user.change(changes, request.etag)
                 if "email" in changed:
-                    caller = await get_holdings(command, context.principal.id)
-                    caller.check_covers((await get_holdings(command, user.id)).permissions)
+                    await _expect_covered(command, user.id, context)
                 if changed:
                     user = await users.save_changed(user, changed, context)
                 if "email" in changed:
@@ -198,6 +209,12 @@ class UserService(UserServiceServicer):
                 command.answer = convert.user_to_proto(user)
         answer: User = command.answer
         return answer
+
+
+async def _expect_covered(command: Command, id: str, context: Context) -> None:
+    """Raise PermissionDenied where a user may do what the caller may not: who takes their account could."""
+    caller = await get_holdings(command, context.principal.id)
+    caller.check_covers((await get_holdings(command, id)).permissions)
 
 
 async def _hold_leaving(command: Command, id: str) -> domain.User:
