@@ -22,6 +22,7 @@ RENEW_BEFORE = timedelta(days=30)
 def ensure(folder: Path) -> None:
     """Write `ca.pem` and each service's `<name>.pem` and `<name>.key` unless they are there and good for a month."""
     if not _good(folder):
+        (folder / "ca.pem").unlink(missing_ok=True)
         authority = Authority()
         authority.certify(folder)
         trust(folder, authority.pem)
@@ -30,6 +31,12 @@ def ensure(folder: Path) -> None:
 def trust(folder: Path, *authorities: str) -> None:
     """Write `ca.pem`: whoever of these signed a certificate, it is good."""
     write_private(folder / "ca.pem", "".join(authorities))
+
+
+def is_between(folder: Path) -> bool:
+    """Whether changing the authority was begun and not ended: two are trusted, and who has what is not known."""
+    file = folder / "ca.pem"
+    return file.exists() and len(x509.load_pem_x509_certificates(file.read_bytes())) > 1
 
 
 class Authority:

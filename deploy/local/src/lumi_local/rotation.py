@@ -12,13 +12,20 @@ from dataclasses import replace
 
 from lumi_common.rpc.channel import LOOK_SECONDS
 from lumi_local import nats
-from lumi_local.certificates import Authority, trust
+from lumi_local.certificates import Authority, ensure, is_between, trust
 from lumi_local.home import Home
 from lumi_local.parts import Blueprint
 from lumi_local.process import wait_until
 from lumi_local.supervision import Supervisor
 
 Progress = Callable[[str, Callable[[], None]], None]
+
+
+def ensure_certificates(home: Home, progress: Progress) -> None:
+    """Have certificates that are good for a month; a rotation that was cut off is done anew."""
+    if is_between(home.certificates):
+        rotate_certificates(home, progress)
+    ensure(home.certificates)
 
 
 def rotate_certificates(home: Home, progress: Progress) -> None:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lumi_local import certificates, prepare
+from lumi_local import prepare
 from lumi_local.home import ADMIN_EMAIL, Home
 from lumi_local.parts import GATEWAY, NAMES, STORES, Blueprint, Part
 from lumi_local.postgres import SUPERUSER
 from lumi_local.process import LOOPBACK, StackError, port_is_free, wait_until, write_private
-from lumi_local.rotation import Progress, rotate_certificates, rotate_passwords
+from lumi_local.rotation import Progress, ensure_certificates, rotate_certificates, rotate_passwords
 from lumi_local.settings import Settings
 from lumi_local.supervision import State, Supervisor
 from lumi_local.topology import SERVICES
@@ -38,7 +38,7 @@ class Stack:
         """
         with self.home.locked():
             self.home.make()
-            certificates.ensure(self.home.certificates)
+            ensure_certificates(self.home, progress)
             blueprint = Blueprint.of(self.settings, self.home, prepare.code_digest())
             if not self.home.is_between_secrets:
                 blueprint.tell_secrets()
