@@ -37,7 +37,7 @@ _AS_PYTHON = {
     "google.protobuf.Struct": "Mapping[str, Any]",
     "google.protobuf.FieldMask": "Iterable[str]",
 }
-_UNCOUNTED = ("Access", "Audit", "Auth")
+_UNCOUNTED = ("Access", "Audit", "Auth", "Privacy", "TwoFactor")
 _OF_EVERY_CONTEXT = ("OperationsService",)
 # Exempt of a request id because its answer is secret, and yet harmless to repeat: the contract's comment says why.
 _REPEATABLE = ("RefreshToken", "CreateGuestSession")

@@ -15,6 +15,7 @@ from lumi_client import (
     InvalidArgument,
     Lumi,
     LumiError,
+    ResourceExhausted,
     SecondFactorWanted,
     Unauthenticated,
     Unavailable,
@@ -59,6 +60,16 @@ async def test_what_must_not_happen_twice_is_not_sent_twice(gateway: Gateway, sh
 
     with pytest.raises(Unavailable):
         await shop.auth.sign_up(email="ada@example.com", password="correct horse")
+
+    assert len(gateway.calls) == 1
+
+
+@pytest.mark.parametrize("reason", ["REQUEST_TOO_LARGE", "HEADERS_TOO_LARGE"])
+async def test_what_is_too_large_is_not_sent_again(gateway: Gateway, shop: Lumi, reason: str) -> None:
+    gateway.refuse.append(status(StatusCode.RESOURCE_EXHAUSTED, reason))
+
+    with pytest.raises(ResourceExhausted):
+        await shop.carts.create_cart()
 
     assert len(gateway.calls) == 1
 

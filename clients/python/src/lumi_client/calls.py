@@ -25,6 +25,7 @@ _OPTIONS = [
 ]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _PASSING = (Unavailable, ResourceExhausted, DeadlineExceeded)
+_LASTING = ("REQUEST_TOO_LARGE", "HEADERS_TOO_LARGE")  # reasons of RESOURCE_EXHAUSTED that no pause mends
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ class Connection:
                     raise
                 renewed = True
                 continue
-            except _PASSING:
+            except _PASSING as error:
                 wait = pause * random.uniform(0.5, 1.0)  # so that many do not come back at once
-                if not method.repeatable or time.monotonic() + wait >= end:
+                if not method.repeatable or error.reason in _LASTING or time.monotonic() + wait >= end:
                     raise
             await asyncio.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)

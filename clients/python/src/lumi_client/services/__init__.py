@@ -60,7 +60,7 @@ class Services:
         return IdentityOperationsService(self._caller)
 
     @cached_property
-    def privacies(self) -> PrivacyService:
+    def privacy(self) -> PrivacyService:
         """PrivacyService."""
         return PrivacyService(self._caller)
 
@@ -75,7 +75,7 @@ class Services:
         return SessionService(self._caller)
 
     @cached_property
-    def two_factors(self) -> TwoFactorService:
+    def two_factor(self) -> TwoFactorService:
         """TwoFactorService."""
         return TwoFactorService(self._caller)
 
