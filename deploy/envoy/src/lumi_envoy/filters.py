@@ -14,7 +14,7 @@ from lumi_envoy.refusals import remember_protocol
 from lumi_envoy.routes import CORS_FILTER, JWKS_SECONDS, JWT_FILTER, TOKEN_OPTIONAL, TRANSCODER_FILTER
 from lumi_envoy.settings import Settings
 
-MAX_REQUEST_BYTES = 4 * 1024 * 1024  # what a service takes
+MAX_REQUEST_BYTES = 4 * 1024 * 1024  # the most that a method may say it takes
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024  # the services' 4 MiB, as JSON
 
 _PROVIDER = "lumi"
