@@ -34,7 +34,7 @@ async def own_door(stack: LocalStack) -> AsyncIterator[Door]:
 
 
 async def buy(buyer: Session, variant: str) -> int:
-    """The status of an order that is placed however often it has to be asked for, with one request id."""
+    """The status of an order that is placed however often it has to be asked for."""
     cart = await fill(buyer, (variant, 1))
     address, request_id = await home(buyer), str(uuid4())
     for _ in range(60):
@@ -44,7 +44,9 @@ async def buy(buyer: Session, variant: str) -> int:
         except DeadlineExceeded:
             await asyncio.sleep(0.5)
         except FailedPrecondition as refusal:
-            if refusal.reason != "CART_BEING_PLACED":  # by the try whose answer was lost
+            if refusal.reason == "CART_NOT_ACTIVE":  # its order was written and undone: a new cart
+                cart, request_id = await fill(buyer, (variant, 1)), str(uuid4())
+            elif refusal.reason != "CART_BEING_PLACED":  # by the try whose answer was lost
                 raise
             await asyncio.sleep(0.5)
         except Aborted:  # its placing was undone: a new try is a new request
