@@ -101,12 +101,12 @@ def _as_user(*, seen_before: bool) -> Stage:
 
     signer = TokenSigner(key, "bench", ttl=3600)
     tokens = [signer.sign(Principal("user", id_of(USER, 1), id_of(USER, 2)))[0] for _ in range(_TOKENS)]
-    # Where it has room for one it has forgotten each when that one's turn comes again.
     revoked = [Revocation(id_of(USER, 1000 + number), datetime.now(UTC)) for number in range(_REVOKED)]
 
     async def told(cursor: str) -> Told:
         return Told(revoked, cursor, more=False)
 
+    # Where it has room for one it has forgotten each when that one's turn comes again.
     verifier = TokenVerifier(keys, revocations=Revocations(told), cache_size=_TOKENS if seen_before else 1)
     caller = TokenCaller(verifier)
     sent = cycle(

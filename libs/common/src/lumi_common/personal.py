@@ -100,7 +100,10 @@ class PersonalData:
         return rows, Key(rows[-1].table, rows[-1].key) if len(rows) == limit else None
 
     async def erase(self, tx: Executor, person: Person, start_seq: int = 0) -> Erased:
-        """Empty what is kept of their calls, a part of the events at a time; again it finds what has come since."""
+        """Empty what is kept of their calls, a part of the events at a time; again it finds what has come since.
+
+        The rest is looked through once, with the last part: whole tables are.
+        """
         done = Erased()
         events = await tx.fetchrow(_EVENTS, ids=person.ids, after=start_seq)
         assert events is not None
@@ -108,6 +111,7 @@ class PersonalData:
         done.left["outbox_events"] = events["waiting"]
         if events["looked_at"] == EVENTS_AT_ONCE:
             done.next_seq = events["last"]
+            return done
         answers = await tx.fetch(_ANSWERS, ids=person.ids, principals=person.principals)
         done.erased["request_ids"] = len(answers)
         done.erased["dead_letters"] = await self._empty_letters(tx, person)

@@ -131,16 +131,21 @@ async def test_the_new_one_is_tried_again_when_the_old_one_is_good_no_more(login
         await connect(lambda: [login.dsn("a"), login.dsn("b")])
 
 
-async def test_connections_that_are_too_old_are_closed_once_nobody_uses_them(server: PostgresServer) -> None:
-    async def made() -> Any:
-        return await asyncpg.connect(server.dsn("lumi_orders"))
+def pool_of(server: PostgresServer, **options: Any) -> Pool:
+    return Pool(lambda: asyncpg.connect(server.dsn("lumi_orders")), **options)
 
-    pool = Pool(made, max_size=2, max_age=0.3)
+
+async def test_connections_that_are_too_old_are_closed_once_nobody_uses_them(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("lumi_common.db.pool.monotonic", lambda: now)
+    pool = pool_of(server, max_size=2, max_age=60)
     first, second = await pool.take(), await pool.take()
     pool.give(first)
     pool.give(second)
     assert await pool.take() is second
-    await asyncio.sleep(0.35)
+    now = 61
     assert not second.is_closed()
 
     pool.give(second)
@@ -154,10 +159,7 @@ async def test_connections_that_are_too_old_are_closed_once_nobody_uses_them(ser
 
 
 async def test_who_waits_for_a_connection_is_not_forgotten_when_an_old_one_is_closed(server: PostgresServer) -> None:
-    async def made() -> Any:
-        return await asyncpg.connect(server.dsn("lumi_orders"))
-
-    pool = Pool(made, max_size=1, max_age=0.0)
+    pool = pool_of(server, max_size=1, max_age=0.0)
     found = await asyncio.gather(*(pool.fetchval("select pg_backend_pid()") for _ in range(4)))
 
     assert len(set(found)) == 4

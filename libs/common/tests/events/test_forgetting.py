@@ -15,6 +15,7 @@ from lumi_common.db.tables import schema
 from lumi_common.errors import Unavailable
 from lumi_common.events.broker import Broker
 from lumi_common.events.forgetting import Memory
+from lumi_common.events.streams import Durable
 from lumi_common.personal import EVENTS_AT_ONCE, Erased, Person, PersonalData
 
 _TELL = Statement(
@@ -82,9 +83,10 @@ async def test_what_is_not_published_yet_is_left(here: World) -> None:
     assert (await erase(here, Person(ada))).left["outbox_events"] == 0
 
 
-async def test_events_are_looked_at_a_part_at_a_time(here: World) -> None:
+async def test_events_are_looked_at_a_part_at_a_time_and_the_rest_once_with_the_last(here: World) -> None:
     ada = cuid()
     await tell(here, ada)
+    await here.database.fetch(_ANSWER, principal=f"user:{ada}", id="hers", response="x")
     names = "aggregate, aggregate_id, version, type, records, headers, published_at"
     await here.run(
         f"insert into outbox_events ({names}) select {names} from outbox_events, generate_series(1, {EVENTS_AT_ONCE})"
@@ -93,8 +95,8 @@ async def test_events_are_looked_at_a_part_at_a_time(here: World) -> None:
     first = await erase(here, Person(ada))
     second = await erase(here, Person(ada), first.next_seq)
 
-    assert (first.erased["outbox_events"], first.next_seq > 0) == (EVENTS_AT_ONCE, True)
-    assert (second.erased["outbox_events"], second.next_seq) == (1, 0)
+    assert (first.erased, first.next_seq > 0) == ({"outbox_events": EVENTS_AT_ONCE}, True)
+    assert (second.erased, second.next_seq) == ({"outbox_events": 1, "request_ids": 1, "dead_letters": 0}, 0)
 
 
 async def test_answers_to_them_and_about_them_go(here: World) -> None:
@@ -158,6 +160,17 @@ async def test_a_stream_is_let_go_of_once_everybody_has_heard_it(here: World) ->
         await eventually(here.published)
     assert await memory.forget(end) is True
     assert len(await here.stored()) == 1
+
+
+async def test_of_a_stream_that_was_lost_there_is_nothing_left_to_let_go_of(here: World) -> None:
+    broker = Broker(here.nats_url, cuid())
+    broker.start()
+    await broker.session()
+    memory = Memory(broker, [Durable("some-reader", (broker.service,))])
+
+    assert await memory.end() == 0
+    assert await memory.forget(7) is True
+    await broker.stop()
 
 
 async def test_without_a_broker_nothing_is_said_to_be_forgotten(here: World) -> None:

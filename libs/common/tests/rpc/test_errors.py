@@ -142,8 +142,8 @@ while len(DEEP) < 20_000:  # a field of field 15 of field 15 …, which no messa
 
 @pytest.mark.parametrize(
     "message",
-    [DEEP, b"\x0a\xff", b"\x0a\x02\xff\xfe", b"\xff" * 30, b"\x07"],
-    ids=["nested too deeply", "cut off", "no UTF-8", "no tag", "no such wire type"],
+    [DEEP, b"\x0a\xff", b"\x0a\x02\xff\xfe", b"\xff" * 30, b"\x07", b"\x22\x03\x0a\x01x" * 60_000],
+    ids=["nested too deeply", "cut off", "no UTF-8", "no tag", "no such wire type", "more bytes than the method takes"],
 )
 @pytest.mark.parametrize("method", ["Say", "Count"])
 async def test_what_is_no_message_is_refused_as_any_bad_request_and_after_who_calls(

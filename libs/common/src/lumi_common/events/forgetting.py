@@ -33,7 +33,8 @@ class Memory:
         Raises Unavailable when NATS is away.
         """
         for listener in self._listeners:
-            if not _has_heard(await self._ask(f"CONSUMER.INFO.{self._stream}.{listener}"), until):
+            told = await self._ask(f"CONSUMER.INFO.{self._stream}.{listener}")
+            if told and not _has_heard(told, until):
                 return False
         # No further than its end: a stream that is purged beyond it goes on from there.
         await self._ask(f"STREAM.PURGE.{self._stream}", {"seq": min(until, await self.end()) + 1})

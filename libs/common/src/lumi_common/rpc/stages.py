@@ -85,10 +85,10 @@ class Stages:
 
     def wrap(self, policy: MethodPolicy, handler: Any) -> Any:
         """The handler to register with grpc for a handler of the generated code."""
-        request, answer = _told_apart(handler.request_deserializer), handler.response_serializer
+        most = None if handler.request_streaming else policy.max_bytes
+        request, answer = _told_apart(handler.request_deserializer, most), handler.response_serializer
         if handler.unary_unary:
             call = self._unary(policy, handler.unary_unary)
-            request = _told_apart(handler.request_deserializer, policy.max_bytes)
             return grpc.unary_unary_rpc_method_handler(call, request, answer)
         if handler.unary_stream:
             stream = self._to_stream(policy, handler.unary_stream)
@@ -240,7 +240,7 @@ class _Refused:
     why: str
 
 
-def _told_apart(deserialize: Callable[[bytes], Message], most: int | None = None) -> Callable[[bytes], Message]:
+def _told_apart(deserialize: Callable[[bytes], Message], most: int | None) -> Callable[[bytes], Message]:
     """The same, for bytes that are no such message, or one nested too deeply, or more than `most`, as well.
 
     By itself grpc answers those as a fault of the service's, and before it is known who calls.

@@ -25,7 +25,6 @@ def _forgetting(aggregate: Aggregate, time: ColumnElement[Any], *which: ColumnEl
             or_(*(column.is_not(None) for column in personal)),
             *which,
         )
-        .order_by(table.c.id)
         .limit(literal_column(str(ROWS_AT_ONCE)))
         .with_for_update(skip_locked=True)
     )
