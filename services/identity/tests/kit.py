@@ -1,9 +1,13 @@
 """What identity's tests share."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
+
+import asyncpg
 
 from lumi_common.clock import utc_now
 from lumi_common.context import Context
@@ -21,6 +25,8 @@ from lumi_identity.workflows.keyring import Keyring
 from lumi_identity.workflows.sessions import Sessions
 from lumi_identity.workflows.sign_in import SignedIn, SignIn
 from lumi_identity.workflows.two_factor import TwoFactor
+from lumi_local.postgres import PostgresServer
+from tests.kit.waiting import until
 
 KEY_FOR_KEYS = "a key for tests that is long enough"
 PASSWORD = "correct horse battery staple"
@@ -113,3 +119,29 @@ async def outbox_of(db: Database, aggregate_id: str) -> list[Any]:
 async def security_events_of(db: Database, user_id: str) -> list[str]:
     rows = await db.pool.fetch("select type from security_events where user_id = $1 order by id", user_id)
     return [row["type"] for row in rows]
+
+
+@asynccontextmanager
+async def another(server: PostgresServer) -> AsyncIterator[Any]:
+    """A transaction of the service beside those under test, to hold something in."""
+    connection = await asyncpg.connect(
+        server.dsn("lumi_identity"), server_settings={"search_path": "identity, extensions"}
+    )
+    try:
+        async with connection.transaction():
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def until_waiting(db: Database, what: str, *, callers: int = 1, unless: Any = None) -> None:
+    """Until so many callers wait for a lock in this database, or the task `unless` is done."""
+    query = (
+        "select count(*) from pg_stat_activity "
+        "where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0"
+    )
+
+    async def waiting() -> bool:
+        return (unless is not None and unless.done()) or await db.pool.fetchval(query) == callers
+
+    await until(waiting, what)

@@ -1,11 +1,8 @@
 """An account is deleted, brought back or purged while something else is done with it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import pytest
 from lumi.identity.v1.access_pb2 import AssignRoleRequest
 from lumi.identity.v1.address_pb2 import Address, DeleteAddressRequest, SetDefaultAddressRequest, UpdateAddressRequest
@@ -14,7 +11,7 @@ from lumi.identity.v1.auth_pb2 import SignInRequest
 from lumi_common.cuid import cuid
 from lumi_common.errors import FailedPrecondition, NotFound, Unauthenticated
 from lumi_local.postgres import PostgresServer
-from services.identity.tests.kit import PASSWORD, security_events_of
+from services.identity.tests.kit import PASSWORD, another, security_events_of, until_waiting
 from services.identity.tests.rpc.clients import Identity, SignedIn
 from services.identity.tests.rpc.test_deleting_users import (
     add_address,
@@ -26,35 +23,8 @@ from services.identity.tests.rpc.test_deleting_users import (
     told,
     undelete,
 )
-from tests.kit.waiting import until
 
 ROUNDS = 5
-
-
-@asynccontextmanager
-async def another(server: PostgresServer) -> AsyncIterator[Any]:
-    """A transaction of the service beside those under test, to hold something in."""
-    connection = await asyncpg.connect(
-        server.dsn("lumi_identity"), server_settings={"search_path": "identity, extensions"}
-    )
-    try:
-        async with connection.transaction():
-            yield connection
-    finally:
-        await connection.close()
-
-
-async def until_waiting(identity: Identity, what: str, *, callers: int = 1, unless: Any = None) -> None:
-    """Until so many callers wait for a lock in this database, or the task `unless` is done."""
-    query = (
-        "select count(*) from pg_stat_activity "
-        "where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0"
-    )
-
-    async def waiting() -> bool:
-        return (unless is not None and unless.done()) or await identity.db.pool.fetchval(query) == callers
-
-    await until(waiting, what)
 
 
 async def live_sessions(identity: Identity, user: SignedIn) -> int:
@@ -108,7 +78,7 @@ async def test_a_sign_in_that_waits_for_a_deletion_fails(identity: Identity, ser
             "update users set status = 'DELETED', deleted_at = now(), updated_at = now() where id = $1", ada.id
         )
         sign_in = asyncio.create_task(identity.signed_in(ada.email, PASSWORD))
-        await until_waiting(identity, "the sign-in waits for the user's row")
+        await until_waiting(identity.db, "the sign-in waits for the user's row")
 
     with pytest.raises(Unauthenticated, match="CREDENTIALS_INVALID"):
         await sign_in
@@ -122,7 +92,7 @@ async def test_a_session_that_ends_by_itself_does_not_block_the_deletion_that_wa
     async with another(server) as tx:
         await tx.execute("update user_sessions set revoked_at = now(), updated_at = now() where user_id = $1", ada.id)
         deletion = asyncio.create_task(delete(ada, ada))
-        await until_waiting(identity, "the deletion waits for the session")
+        await until_waiting(identity.db, "the deletion waits for the session")
         await tx.execute(
             "insert into security_events (id, user_id, type) values ($1, $2, 'signed_out')", cuid(), ada.id
         )
@@ -142,9 +112,9 @@ async def test_of_the_last_two_admins_the_second_waits_for_the_first_and_stays(
     async with another(server) as tx:
         await tx.execute("select from user_sessions where user_id = $1 for update", ada.id)
         first = asyncio.create_task(delete(ada, ada))
-        await until_waiting(identity, "the first waits for its session")
+        await until_waiting(identity.db, "the first waits for its session")
         second = asyncio.create_task(delete(admin, admin))
-        await until_waiting(identity, "the second waits for the first", callers=2, unless=second)
+        await until_waiting(identity.db, "the second waits for the first", callers=2, unless=second)
 
     assert (await first).HasField("delete_time")
     with pytest.raises(FailedPrecondition, match="LAST_ADMIN"):
@@ -178,9 +148,9 @@ async def test_whichever_is_first_the_other_finds_what_it_left(
     async with another(server) as tx:
         await tx.execute("select from users where id = $1 for update", ada.id)
         one = asyncio.create_task(first(admin, ada))
-        await until_waiting(identity, "the first waits for the user's row")
+        await until_waiting(identity.db, "the first waits for the user's row")
         other = asyncio.create_task(second(admin, ada))
-        await until_waiting(identity, "the second waits behind it", callers=2)
+        await until_waiting(identity.db, "the second waits behind it", callers=2)
 
     await one
     with pytest.raises(FailedPrecondition if first is undelete else NotFound):

@@ -1,6 +1,5 @@
 """Refused access becomes security events, whichever service it was that refused."""
 
-import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from lumi_common.errors import InvalidArgument, LumiError
 from lumi_local.postgres import PostgresServer
 from services.identity.tests.rpc.clients import Client, Identity
 from services.identity.tests.rpc.conftest import running
+from tests.kit.waiting import until
 
 METHOD = "lumi.orders.v1.OrderService/CancelOrder"
 
@@ -142,9 +142,11 @@ async def test_what_was_refused_last_is_recorded_before_the_process_ends(
 async def _refusals_of(identity: Identity, user_id: str, count: int) -> list[Any]:
     """The rows about a user once they count so many, which takes a second or two."""
     query = "select * from security_events where user_id = $1 and type = 'access_refused'"
-    for _ in range(100):
-        rows = await identity.db.pool.fetch(query, user_id)
-        if sum(row["payload"]["count"] for row in rows) == count:
-            return rows
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{user_id} was not refused {count} times")
+    rows: list[Any] = []
+
+    async def counted() -> bool:
+        rows[:] = await identity.db.pool.fetch(query, user_id)
+        return sum(row["payload"]["count"] for row in rows) == count
+
+    await until(counted, f"{user_id} was refused {count} times")
+    return rows

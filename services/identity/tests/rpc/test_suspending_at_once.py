@@ -10,10 +10,10 @@ from lumi.identity.v1.user_pb2 import GetMeRequest, UserStatus
 
 from lumi_common.errors import Aborted, FailedPrecondition, LumiError, Unauthenticated
 from lumi_local.postgres import PostgresServer
-from services.identity.tests.kit import PASSWORD, security_events_of
+from services.identity.tests.kit import PASSWORD, another, security_events_of, until_waiting
 from services.identity.tests.rpc.clients import Identity
 from services.identity.tests.rpc.test_changing_accounts import update_me
-from services.identity.tests.rpc.test_deleting_at_once import another, live_sessions, until_waiting
+from services.identity.tests.rpc.test_deleting_at_once import live_sessions
 from services.identity.tests.rpc.test_deleting_users import admins_role, delete, refreshed, seen_by_staff, told
 from services.identity.tests.rpc.test_suspending_users import failures, reactivate, suspend, unlock
 
@@ -58,7 +58,7 @@ async def test_a_sign_in_that_waits_for_a_suspension_fails(identity: Identity, s
     async with another(server) as tx:
         await tx.execute("update users set status = 'SUSPENDED', updated_at = now() where id = $1", ada.id)
         sign_in = asyncio.create_task(identity.signed_in(ada.email, PASSWORD))
-        await until_waiting(identity, "the sign-in waits for the user's row", unless=sign_in)
+        await until_waiting(identity.db, "the sign-in waits for the user's row", unless=sign_in)
 
     with pytest.raises(LumiError) as refusal:
         await sign_in
@@ -106,9 +106,9 @@ async def test_of_the_last_two_admins_the_second_waits_for_the_first(
     async with another(server) as tx:
         await tx.execute("select from users where id = $1 for update", ada.id)
         first = asyncio.create_task(suspend(staff, ada))
-        await until_waiting(identity, "the first waits for the user's row")
+        await until_waiting(identity.db, "the first waits for the user's row")
         second = asyncio.create_task(suspend(staff, admin))
-        await until_waiting(identity, "the second waits for the first", callers=2, unless=second)
+        await until_waiting(identity.db, "the second waits for the first", callers=2, unless=second)
 
     assert (await first).status == UserStatus.USER_STATUS_SUSPENDED
     with pytest.raises(FailedPrecondition, match="LAST_ADMIN"):

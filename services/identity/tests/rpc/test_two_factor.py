@@ -33,6 +33,7 @@ from lumi_common.errors import (
     Unauthenticated,
 )
 from lumi_identity.domain import totp
+from lumi_identity.storage import two_factor
 from lumi_local.postgres import PostgresServer
 from services.identity.tests.kit import PASSWORD, outbox_of, security_events_of
 from services.identity.tests.rpc.clients import Client, Identity, SignedIn
@@ -196,6 +197,25 @@ async def test_a_challenge_that_is_over_takes_no_code(identity: Identity, ada: G
     assert await reason_of(identity.anybody.VerifyTwoFactor(request)) == "TWO_FACTOR_CHALLENGE_INVALID"
 
 
+async def test_a_challenge_of_the_old_password_begins_no_session_with_the_new_one(
+    identity: Identity, ada: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge = await challenge_of(identity, ada)
+    try_challenge = two_factor.try_challenge
+
+    async def then_another_password(on: Any, token: str) -> Any:
+        found = await try_challenge(on, token)
+        await identity.db.pool.execute(
+            "update users set password_hash = 'another', not_before = clock_timestamp() where id = $1", ada.id
+        )
+        return found
+
+    monkeypatch.setattr(two_factor, "try_challenge", then_another_password)
+
+    request = VerifyTwoFactorRequest(challenge=challenge, code=ada.code())
+    assert await reason_of(identity.anybody.VerifyTwoFactor(request)) == "TWO_FACTOR_CHALLENGE_INVALID"
+
+
 async def test_a_challenge_is_tried_five_times(identity: Identity, ada: Guarded) -> None:
     challenge, wrong = await challenge_of(identity, ada), a_wrong_code(ada)
     reasons = []
@@ -207,6 +227,26 @@ async def test_a_challenge_is_tried_five_times(identity: Identity, ada: Guarded)
     request = VerifyTwoFactorRequest(challenge=challenge, code=ada.code())
     reasons.append(await reason_of(identity.anybody.VerifyTwoFactor(request)))
     assert reasons == [*["TWO_FACTOR_CODE_INVALID"] * 5, "TWO_FACTOR_CHALLENGE_INVALID"]
+
+
+async def test_wrong_codes_count_where_an_authenticator_is_confirmed_too(identity: Identity) -> None:
+    ada = await identity.stepped_up(await identity.user())
+    secret = await enrolled(ada)
+    step = totp.step_at(utc_now())
+    wrong = a_wrong_code(Guarded(ada, secret, step, []))
+
+    reasons = [await reason_of(ada.client.ConfirmTotp(ConfirmTotpRequest(code=wrong))) for _ in range(5)]
+    reasons.append(await reason_of(ada.client.ConfirmTotp(ConfirmTotpRequest(code=totp.code(secret, step)))))
+
+    assert reasons == [*["TWO_FACTOR_CODE_INVALID"] * 5, "TOO_MANY_ATTEMPTS"]
+    assert (await security_events_of(identity.db, ada.id)).count("two_factor_failed") == 5
+
+
+async def test_what_cannot_be_confirmed_is_no_guess(identity: Identity, ada: Guarded) -> None:
+    bob = await identity.user()
+    for user, reason in ((bob, "TWO_FACTOR_NOT_ENROLLED"), (ada.user, "TWO_FACTOR_ENABLED")):
+        reasons = {await reason_of(user.client.ConfirmTotp(ConfirmTotpRequest(code="000000"))) for _ in range(7)}
+        assert reasons == {reason}
 
 
 async def test_wrong_codes_and_wrong_passwords_are_counted_together(identity: Identity, ada: Guarded) -> None:

@@ -8,6 +8,7 @@ import pytest
 from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Unauthenticated
+from lumi_identity.storage.users import LISTING
 from services.identity.tests.kit import (
     PASSWORD,
     a_user,
@@ -181,3 +182,14 @@ async def test_a_plain_bcrypt_row_signs_in_and_becomes_one_of_ours(db: Database,
 
     stored = await db.pool.fetchval("select password_hash from users where id = $1", user.id)
     assert stored.startswith("k1$2b$04$")
+
+
+async def test_accounts_are_found_by_how_their_email_begins_without_reading_everybody(db: Database) -> None:
+    listing = LISTING._statement(False, frozenset({"live", "email_prefix"}))
+
+    async with db.pool.connection() as connection:
+        await connection.execute(f"prepare by_prefix as {listing.sql}")
+        plan = [row[0] for row in await connection.fetch("explain execute by_prefix('ada', 'DELETED', 51)")]
+        await connection.execute("deallocate by_prefix")
+
+    assert any("users_email_prefix_idx" in line for line in plan), plan

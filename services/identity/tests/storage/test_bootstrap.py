@@ -149,6 +149,26 @@ async def test_another_password_replaces_the_old_one_and_ends_the_sessions(db: D
     assert [row["type"] for row in await outbox_of(db, user.id)][2:] == ["user.password_changed"]
 
 
+async def test_a_password_that_is_stored_anew_meanwhile_is_replaced_all_the_same(
+    db: Database, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email, other, loop = an_email(), "seven blue bicycles at dawn", asyncio.get_running_loop()
+    await bootstrap_of(db).run(email, PASSWORD)
+    verify = Passwords.verify
+
+    def then_rehashed(passwords: Passwords, password: str, stored: str) -> bool:
+        is_right = verify(passwords, password, stored)
+        change = "update users set password_hash = $2, version = version + 1, updated_at = now() where email = $1"
+        asyncio.run_coroutine_threadsafe(db.pool.execute(change, email, passwords.hash(PASSWORD)), loop).result()
+        return is_right
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "verify", then_rehashed)
+        await bootstrap_of(db).run(email, other)
+
+    assert await (await doors_of(db)).sign_in(context, email=email, password=other, fingerprint=None)
+
+
 async def test_a_weak_password_makes_no_admin(db: Database) -> None:
     email = an_email()
 

@@ -215,8 +215,32 @@ async def test_two_processes_bring_it_on_once(world: World) -> None:
 async def test_one_that_is_claimed_is_nobody_elses_for_a_while(world: World) -> None:
     await world.begin()
 
-    assert [each.subject_id for each in await Erasures(world.db).claim()] == [world.ada.id]
-    assert await Erasures(world.db).claim() == []
+    claimed = await Erasures(world.db).claim()
+    assert claimed is not None and claimed.subject_id == world.ada.id
+    assert await Erasures(world.db).claim() is None
+
+
+async def test_each_is_claimed_when_its_turn_comes(world: World, context: Context) -> None:
+    """However long another takes that is due with it: by then it could be somebody else's."""
+    await world.begin()
+    bob = World(world.db, await a_user(await doors_of(world.db), context))
+    await bob.begin()
+
+    assert {(await Erasures(world.db).claim()).subject_id for _ in range(2)} == {world.ada.id, bob.ada.id}
+    assert await Erasures(world.db).claim() is None
+
+
+async def test_a_receipt_stays_as_it_was_when_somebody_comes_late(world: World) -> None:
+    await world.begin()
+    late = await Erasures(world.db).claim()
+    assert late is not None
+    for _ in range(2):
+        done = await world.go_on()
+    assert done.step is Step.COMPLETE
+
+    await Erasures(world.db).keep(late, "orders")
+
+    assert await world.now() == done
 
 
 async def test_who_they_were_before_is_asked_for_too_and_their_origins_go(world: World) -> None:

@@ -1,11 +1,8 @@
 """No token carries what was taken from its holder, however close together both came."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-import asyncpg
 import jwt
 import pytest
 
@@ -23,8 +20,7 @@ from lumi_identity.storage.revocations import list_revocations
 from lumi_identity.storage.sessions import end_sessions, outdate
 from lumi_identity.workflows.sessions import Tokens
 from lumi_local.postgres import PostgresServer
-from services.identity.tests.kit import Doors, a_user, doors_of, security_events_of
-from tests.kit.waiting import until
+from services.identity.tests.kit import Doors, a_user, another, doors_of, security_events_of, until_waiting
 
 AT_ONCE = 30
 CHANGES = 40
@@ -89,29 +85,6 @@ async def change(db: Database, context: Context, user_id: str, permission: str, 
     await asyncio.sleep(0.005)
 
 
-@asynccontextmanager
-async def another(server: PostgresServer) -> AsyncIterator[Any]:
-    """A transaction that holds what it touches until the block ends."""
-    connection = await asyncpg.connect(server.dsn("lumi_identity"), server_settings={"search_path": "identity"})
-    try:
-        async with connection.transaction():
-            yield connection
-    finally:
-        await connection.close()
-
-
-async def until_waiting(db: Database) -> None:
-    query = (
-        "select count(*) > 0 from pg_stat_activity "
-        "where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0"
-    )
-
-    async def waiting() -> bool:
-        return bool(await db.pool.fetchval(query))
-
-    await until(waiting, "it waits for the user's row")
-
-
 @pytest.mark.parametrize("way", ["refresh", "repeat", "step up", "sign in"])
 async def test_a_token_that_waits_for_a_change_knows_of_it(
     db: Database, server: PostgresServer, context: Context, ada: Ada, orders_read: str, way: str
@@ -132,7 +105,7 @@ async def test_a_token_that_waits_for_a_change_knows_of_it(
         )
         await tx.execute("insert into user_permissions values ($1, $2)", ada.user.id, orders_read)
         issuing = asyncio.create_task(issue())
-        await until_waiting(db)
+        await until_waiting(db, "it waits for the user's row")
 
     claims = jwt.decode(await issuing, options={"verify_signature": False})
     not_before = await db.pool.fetchval("select not_before from users where id = $1", ada.user.id)

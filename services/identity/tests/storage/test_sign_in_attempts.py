@@ -316,6 +316,18 @@ async def test_what_counts_no_more_is_forgotten_and_the_rest_is_not(db: Database
     assert [await db.pool.fetchval(rows, _KEYS.account(email)) for email in (ada.email, bob)] == [2, 0]
 
 
+async def test_what_was_tried_at_a_deleted_account_goes_with_it(db: Database, doors: Doors, ada: User) -> None:
+    door = Door(db, doors)
+    assert await door.tried(ada.email, PASSWORD) == "in"
+    await db.pool.execute("update users set status = 'DELETED', deleted_at = now() where id = $1", ada.id)
+    assert await door.tried(ada.email, PASSWORD) == "CREDENTIALS_INVALID"
+
+    await db.pool.execute("delete from users where id = $1", ada.id)
+
+    rows = "select count(*) from sign_in_attempts where account_key = $1"
+    assert await db.pool.fetchval(rows, _KEYS.account(ada.email)) == 0
+
+
 async def test_what_is_one_address_to_the_database_is_one_account(db: Database) -> None:
     """Of every letter that Python knows, too: whoever guesses gains no try by writing an address in others."""
     pairs = await db.pool.fetch(

@@ -11,8 +11,8 @@ STAFF = (
     Mutation(
         "account-taken-over",
         f"{_IDENTITY}/api/users.py",
-        "                    caller.check_covers((await get_holdings(command, user.id)).permissions)",
-        "                    caller.check_covers([])",
+        "    caller.check_covers((await get_holdings(command, id)).permissions)",
+        "    caller.check_covers([])",
         (f"{_CHANGING}::test_who_can_do_more_than_staff_keeps_their_email",),
         "Whoever may change accounts gives the admin's an e-mail of theirs, and then a password.",
     ),

@@ -47,8 +47,7 @@ class AccessService(AccessServiceServicer):
                 await lock_authority(command, context.principal.id)
                 made = domain.Role(cuid(), given.name, given.description or None, now, now)
                 command.answer = convert.role_to_proto(await RoleRepository(command).insert(made, "role.created"))
-        answer: Role = command.answer
-        return answer
+        return command.answer
 
     async def UpdateRole(self, request: pb.UpdateRoleRequest, context: Context) -> Role:
         changes = _changes(request, request.role, required="name")
@@ -60,8 +59,7 @@ class AccessService(AccessServiceServicer):
                 if role.change(changes):
                     role.updated_at = (await roles.save(role, "role.updated")).updated_at
                 command.answer = convert.role_to_proto(role)
-        answer: Role = command.answer
-        return answer
+        return command.answer
 
     async def DeleteRole(self, request: pb.DeleteRoleRequest, context: Context) -> Empty:
         async with self._db.command(request, context) as command:
@@ -72,8 +70,7 @@ class AccessService(AccessServiceServicer):
                 role.check_deletable(len(await roles.holders(role.id)))
                 await roles.purge(role.id, "role.deleted")
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def ListRoleHolders(self, request: pb.ListRoleHoldersRequest, context: Context) -> pb.ListRoleHoldersResponse:
         await RoleRepository(self._db).get(request.role_id)
@@ -96,8 +93,7 @@ class AccessService(AccessServiceServicer):
                 if permission.key not in role.permissions:
                     await roles.add_permissions(role.id, [permission.key], context)
                 command.answer = convert.role_to_proto(await roles.get_with_permissions(role.id))
-        answer: Role = command.answer
-        return answer
+        return command.answer
 
     async def RemoveRolePermission(self, request: pb.RemoveRolePermissionRequest, context: Context) -> Role:
         async with self._db.command(request, context) as command:
@@ -110,8 +106,7 @@ class AccessService(AccessServiceServicer):
                 if permission.key in role.permissions:
                     await roles.remove_permissions(role.id, [permission.key], context)
                 command.answer = convert.role_to_proto(await roles.get_with_permissions(role.id))
-        answer: Role = command.answer
-        return answer
+        return command.answer
 
     async def GetPermission(self, request: pb.GetPermissionRequest, context: Context) -> Permission:
         return convert.permission_to_proto(await PermissionRepository(self._db).get(request.id))
@@ -136,8 +131,7 @@ class AccessService(AccessServiceServicer):
                 if (admins := await roles.lock_admins()) is not None:
                     await roles.include(admins, made.key)
                 command.answer = convert.permission_to_proto(made)
-        answer: Permission = command.answer
-        return answer
+        return command.answer
 
     async def UpdatePermission(self, request: pb.UpdatePermissionRequest, context: Context) -> Permission:
         changes = _changes(request, request.permission, required="key")
@@ -149,8 +143,7 @@ class AccessService(AccessServiceServicer):
                 if permission.change(changes, **await permissions.grants(permission.id)):
                     permission = await permissions.save(permission, "permission.updated")
                 command.answer = convert.permission_to_proto(permission)
-        answer: Permission = command.answer
-        return answer
+        return command.answer
 
     async def DeletePermission(self, request: pb.DeletePermissionRequest, context: Context) -> Empty:
         async with self._db.command(request, context) as command:
@@ -164,8 +157,7 @@ class AccessService(AccessServiceServicer):
                     await roles.exclude(admins, permission.key)
                 await permissions.purge(permission.id, "permission.deleted")
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def AssignRole(self, request: pb.AssignRoleRequest, context: Context) -> EffectivePermissions:
         async with self._db.command(request, context) as command:
@@ -179,8 +171,7 @@ class AccessService(AccessServiceServicer):
                     await roles.assign(role.id, user.id, context)
                     held = await get_holdings(command, user.id)
                 command.answer = convert.holdings_to_proto(held)
-        answer: EffectivePermissions = command.answer
-        return answer
+        return command.answer
 
     async def UnassignRole(self, request: pb.UnassignRoleRequest, context: Context) -> EffectivePermissions:
         async with self._db.command(request, context) as command:
@@ -195,8 +186,7 @@ class AccessService(AccessServiceServicer):
                     await roles.unassign(role.id, user.id, context)
                     held = await get_holdings(command, user.id, include_deleted=True)
                 command.answer = convert.holdings_to_proto(held)
-        answer: EffectivePermissions = command.answer
-        return answer
+        return command.answer
 
     async def GrantPermission(self, request: pb.GrantPermissionRequest, context: Context) -> EffectivePermissions:
         async with self._db.command(request, context) as command:
@@ -210,8 +200,7 @@ class AccessService(AccessServiceServicer):
                     await permissions.grant(permission.id, user.id, context)
                     held = await get_holdings(command, user.id)
                 command.answer = convert.holdings_to_proto(held)
-        answer: EffectivePermissions = command.answer
-        return answer
+        return command.answer
 
     async def RevokePermission(self, request: pb.RevokePermissionRequest, context: Context) -> EffectivePermissions:
         async with self._db.command(request, context) as command:
@@ -225,8 +214,7 @@ class AccessService(AccessServiceServicer):
                     await permissions.revoke(permission.id, user.id, context)
                     held = await get_holdings(command, user.id, include_deleted=True)
                 command.answer = convert.holdings_to_proto(held)
-        answer: EffectivePermissions = command.answer
-        return answer
+        return command.answer
 
     async def GetEffectivePermissions(
         self, request: pb.GetEffectivePermissionsRequest, context: Context
@@ -240,12 +228,7 @@ def _changes(
     request: pb.UpdateRoleRequest | pb.UpdatePermissionRequest, given: Role | Permission, *, required: str
 ) -> dict[str, str | None]:
     """The columns to change: those of the mask, or those that are set where there is none."""
-    settable, paths = {required, "description"}, set(request.update_mask.paths)
-    if paths - settable:
-        only = ", ".join(sorted(settable))
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
-    if not paths:
-        paths = settable & {field.name for field, _ in given.ListFields()}
+    paths = convert.masked(request.update_mask, given, ("description", required))
     if required in paths and not getattr(given, required):
         raise InvalidArgument(Reason.INVALID_REQUEST, f"{required} must be given", field="update_mask")
     return {name: getattr(given, name) or None for name in paths}

@@ -64,11 +64,14 @@ class AddressService(AddressServiceServicer):
                     **columns,
                 )
                 command.answer = convert.address_to_proto(await addresses.add(address))
-        answer: Address = command.answer
-        return answer
+        return command.answer
 
     async def UpdateAddress(self, request: UpdateAddressRequest, context: Context) -> Address:
-        given, paths = request.address, _masked(request)
+        given, paths = request.address, convert.masked(request.update_mask, request.address, _SETTABLE)
+        if "postal_address" in paths and not given.HasField("postal_address"):
+            raise InvalidArgument(
+                Reason.INVALID_REQUEST, "the mask names it and it is not there", field="address.postal_address"
+            )
         changes: dict[str, str | None] = {}
         if "label" in paths:
             changes["label"] = given.label or None
@@ -81,8 +84,7 @@ class AddressService(AddressServiceServicer):
                 if address.change(changes):
                     address = await addresses.save(address, "address.updated")
                 command.answer = convert.address_to_proto(address)
-        answer: Address = command.answer
-        return answer
+        return command.answer
 
     async def DeleteAddress(self, request: DeleteAddressRequest, context: Context) -> Empty:
         async with self._db.command(request, context) as command:
@@ -91,8 +93,7 @@ class AddressService(AddressServiceServicer):
                 address = await addresses.lock(request.id, owner=context.principal.id)
                 await addresses.purge(address.id, "address.deleted")
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def SetDefaultAddress(self, request: SetDefaultAddressRequest, context: Context) -> Address:
         async with self._db.command(request, context) as command:
@@ -103,24 +104,8 @@ class AddressService(AddressServiceServicer):
                 if not address.is_default:
                     address = await addresses.set_default(address)
                 command.answer = convert.address_to_proto(address)
-        answer: Address = command.answer
-        return answer
+        return command.answer
 
     async def ResolveAddress(self, request: ResolveAddressRequest, context: Context) -> Address:
         address = await AddressRepository(self._db).get(request.id, owner=request.user_id)
         return convert.address_to_proto(address)
-
-
-def _masked(request: UpdateAddressRequest) -> set[str]:
-    """The fields to change: those of the mask, or those that are set where there is none."""
-    given, paths = request.address, set(request.update_mask.paths)
-    if not paths:
-        return {field.name for field, _ in given.ListFields()} & set(_SETTABLE)
-    if paths.difference(_SETTABLE):
-        only = ", ".join(_SETTABLE)
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
-    if "postal_address" in paths and not given.HasField("postal_address"):
-        raise InvalidArgument(
-            Reason.INVALID_REQUEST, "the mask names it and it is not there", field="address.postal_address"
-        )
-    return paths

@@ -72,8 +72,7 @@ class AuthService(AuthServiceServicer):
             if command.fresh:
                 await self._accounts.request_verification(command, context)
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def VerifyEmail(self, request: VerifyEmailRequest, context: Context) -> Empty:
         await self._accounts.verify_email(context, request.token)
@@ -121,8 +120,7 @@ class AuthService(AuthServiceServicer):
             if command.fresh:
                 await self._sessions.sign_out(command, context)
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def CreateGuestSession(self, request: CreateGuestSessionRequest, context: Context) -> GuestSession:
         id = cuid()

@@ -1,10 +1,12 @@
 """Between the wire and the domain."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from lumi.common.v1.address_pb2 import PostalAddress
 from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, security_event_pb2, session_pb2, user_pb2
@@ -43,21 +45,28 @@ def user_to_proto(user: User) -> user_pb2.User:
     )
 
 
+def masked(mask: FieldMask, given: Message, settable: Collection[str]) -> set[str]:
+    """The fields to change: those of the mask, or those that are set where there is none.
+
+    Raises InvalidArgument for a mask that names anything but `settable`.
+    """
+    paths = set(mask.paths)
+    if paths.difference(settable):
+        only = ", ".join(settable)
+        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
+    return paths or {field.name for field, _ in given.ListFields()}.intersection(settable)
+
+
 def changes_of_user(
-    request: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest, settable: Iterable[str], *, region: str
+    request: user_pb2.UpdateMeRequest | user_pb2.UpdateUserRequest, settable: Collection[str], *, region: str
 ) -> dict[str, str | None]:
     """The columns to set: what the mask names, or what is set where there is none.
 
     `region` is the country of a phone that is written without one. Raises InvalidArgument for a mask that names
     anything but `settable`, for an empty e-mail, and for what is no phone number.
     """
-    given, paths = request.user, set(request.update_mask.paths)
-    if paths.difference(settable):
-        only = ", ".join(settable)
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
-    changes = {name: getattr(given, name) or None for name in settable if name in paths or not paths}
-    if not paths:
-        changes = {name: value for name, value in changes.items() if value is not None}
+    given = request.user
+    changes = {name: getattr(given, name) or None for name in masked(request.update_mask, given, settable)}
     if "email" in changes:
         if changes["email"] is None:
             raise InvalidArgument(Reason.INVALID_REQUEST, "the mask names it and it is not there", field="user.email")

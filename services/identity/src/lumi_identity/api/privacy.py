@@ -49,8 +49,7 @@ class PrivacyService(PrivacyServiceServicer):
                 if context.owner_only and request.id != context.principal.id:
                     raise UserRepository.not_found(request.id)
                 command.answer = receipt_to_proto(await self._erasing.begin(command, request.id, request.etag))
-        answer: ErasureReceipt = command.answer
-        return answer
+        return command.answer
 
     async def GetErasureReceipt(self, request: GetErasureReceiptRequest, context: Context) -> ErasureReceipt:
         return receipt_to_proto(await Erasures(self._db).get(request.id))

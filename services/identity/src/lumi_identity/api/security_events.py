@@ -44,8 +44,7 @@ class SecurityEventService(SecurityEventServiceServicer):
             if command.fresh:
                 await record_refused(command, context.principal.id, [*map(_refused, request.refused)])
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
 
 def _refused(told: RefusedAccess) -> Refused:

@@ -34,8 +34,7 @@ class SessionService(SessionServiceServicer):
             if command.fresh:
                 await revoke(command, request.id, context)
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def RevokeAllSessions(self, request: RevokeAllSessionsRequest, context: Context) -> RevokeAllSessionsResponse:
         stays = "" if request.including_this else context.principal.session_id
@@ -43,8 +42,7 @@ class SessionService(SessionServiceServicer):
             if command.fresh:
                 user_id = await _whose(command, request.user_id, context)
                 command.answer = RevokeAllSessionsResponse(count=await revoke_all(command, user_id, context, but=stays))
-        answer: RevokeAllSessionsResponse = command.answer
-        return answer
+        return command.answer
 
 
 async def _whose(on: Executor, user_id: str, context: Context) -> str:

@@ -98,8 +98,7 @@ class UserService(UserServiceServicer):
         async with self._db.command(request, context) as command:
             if command.fresh:
                 command.answer = convert.user_to_proto(await UserRepository(command).create(made, context))
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def UpdateMe(self, request: UpdateMeRequest, context: Context) -> User:
         return await self._update(request, context.principal.id, _OWNERS, context)
@@ -114,8 +113,7 @@ class UserService(UserServiceServicer):
                 if user.suspend(request.etag):
                     user = await UserRepository(command).save_suspended(user, context)
                 command.answer = convert.user_to_proto(user)
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def ReactivateUser(self, request: ReactivateUserRequest, context: Context) -> User:
         async with self._db.command(request, context) as command:
@@ -125,8 +123,7 @@ class UserService(UserServiceServicer):
                 if user.reactivate(request.etag):
                     user = await users.save_reactivated(user, context)
                 command.answer = convert.user_to_proto(user)
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def UnlockUser(self, request: UnlockUserRequest, context: Context) -> User:
         async with self._db.command(request, context) as command:
@@ -135,8 +132,7 @@ class UserService(UserServiceServicer):
                 user = await users.hold(request.id)
                 user.expect(request.etag)
                 command.answer = convert.user_to_proto(await users.unlock(user, context))
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def RemoveTwoFactor(self, request: RemoveTwoFactorRequest, context: Context) -> User:
         async with self._db.command(request, context) as command:
@@ -146,8 +142,7 @@ class UserService(UserServiceServicer):
                 user.expect(request.etag)
                 await _expect_covered(command, user.id, context)
                 command.answer = convert.user_to_proto(await users.remove_two_factor(user, context))
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def DeleteUser(self, request: DeleteUserRequest, context: Context) -> User:
         async with self._db.command(request, context) as command:
@@ -157,8 +152,7 @@ class UserService(UserServiceServicer):
                 user = await _hold_leaving(command, request.id)
                 user.delete(self._clock(), request.etag)
                 command.answer = convert.user_to_proto(await UserRepository(command).save_deleted(user, context))
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def UndeleteUser(self, request: UndeleteUserRequest, context: Context) -> User:
         async with self._db.command(request, context) as command:
@@ -169,8 +163,7 @@ class UserService(UserServiceServicer):
                 if user.undelete(self._clock(), window=self._window, etag=request.etag):
                     user = await users.save_undeleted(user, context)
                 command.answer = convert.user_to_proto(user)
-        answer: User = command.answer
-        return answer
+        return command.answer
 
     async def PurgeUser(self, request: PurgeUserRequest, context: Context) -> Empty:
         await self._until_heard(request.id)
@@ -182,8 +175,7 @@ class UserService(UserServiceServicer):
                 user.expect_purgeable(request.etag)
                 await users.remove(user)
                 command.answer = Empty()
-        answer: Empty = command.answer
-        return answer
+        return command.answer
 
     async def _until_heard(self, id: str) -> None:
         """Wait until every process has heard that the account was deleted: once it is gone nothing tells them."""
@@ -207,8 +199,7 @@ class UserService(UserServiceServicer):
                 if "email" in changed:
                     await users.move(user, old_email, context)
                 command.answer = convert.user_to_proto(user)
-        answer: User = command.answer
-        return answer
+        return command.answer
 
 
 async def _expect_covered(command: Command, id: str, context: Context) -> None:

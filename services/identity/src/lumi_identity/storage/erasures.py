@@ -1,6 +1,5 @@
 """Erasures: written with the deletion that they begin with, and never deleted."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import (
@@ -21,14 +20,15 @@ from lumi_common.db.record import recorded
 from lumi_common.db.statement import Statement
 from lumi_common.errors import FailedPrecondition, NotFound
 from lumi_common.errors import Reason as Common
-from lumi_identity.domain.erasure import Erasure, Progress, Step, from_json, to_json
+from lumi_identity.domain.erasure import Erasure, Step, from_json, to_json
 from lumi_identity.domain.errors import Reason
 from lumi_identity.storage.tables import ERASURE, common, erasures
 
 _ID = erasures.c.id == bindparam("id", type_=Text)
 _SUBJECT = erasures.c.subject_id == bindparam("subject_id", type_=Text)
-# So many at a time; whoever claims one has it to themselves for so long, longer than one service takes to answer.
-_AT_ONCE, _LEASE = 10, timedelta(seconds=20)
+_STEP_IS = erasures.c.step == bindparam("step", type_=Text)
+# Whoever claims one has it to themselves for so long, longer than one service takes to answer.
+_LEASE = timedelta(seconds=20)
 
 _BEGIN = recorded(
     common,
@@ -50,7 +50,7 @@ _due = (
     select(erasures.c.id)
     .where(erasures.c.step != literal_column(f"'{Step.COMPLETE}'"), erasures.c.next_attempt_at <= func.now())
     .order_by(erasures.c.next_attempt_at)
-    .limit(literal_column(str(_AT_ONCE)))
+    .limit(literal_column("1"))
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Statement(
@@ -61,7 +61,7 @@ _CLAIM = Statement(
 )
 _KEEP = Statement(
     update(erasures)
-    .where(_ID)
+    .where(_ID, _STEP_IS)
     .values(
         services=erasures.c.services.op("||")(bindparam("services", type_=JSONB)),
         next_attempt_at=func.now() + bindparam("lease", type_=Interval),
@@ -126,13 +126,15 @@ class Erasures:
         row = await self._on.fetchrow(_FIND, subject_id=subject_id)
         return None if row is None else _erasure(row)
 
-    async def claim(self) -> list[Erasure]:
-        """Some that are due, which are nobody else's for a while."""
-        return [_erasure(row) for row in await self._on.fetch(_CLAIM, lease=_LEASE)]
+    async def claim(self) -> Erasure | None:
+        """The next that is due, which is nobody else's for a while; None when none is."""
+        row = await self._on.fetchrow(_CLAIM, lease=_LEASE)
+        return None if row is None else _erasure(row)
 
-    async def keep(self, id: str, services: Mapping[str, Progress]) -> None:
-        """Write how far these services have come; the erasure stays claimed."""
-        await self._on.fetch(_KEEP, id=id, services=to_json(services), lease=_LEASE)
+    async def keep(self, erasure: Erasure, service: str) -> None:
+        """Write how far a service has come; the erasure stays claimed. Nothing, where somebody else took a step on."""
+        progress = to_json({service: erasure.of(service)})
+        await self._on.fetch(_KEEP, id=erasure.id, step=erasure.step, services=progress, lease=_LEASE)
 
     async def rest(self, id: str, pause: timedelta) -> None:
         """Give it back, to be taken up after a pause."""

@@ -75,7 +75,8 @@ def _count(source: ColumnElement[str], limit: ColumnElement[int], chosen: Any, n
         first.on_conflict_do_update(
             index_elements=[_t.account_key, _t.source_key],
             set_={
-                "user_id": first.excluded.user_id,
+                # Of a deleted account still, so that it goes when that is purged.
+                "user_id": func.coalesce(first.excluded.user_id, _t.user_id),
                 "failures": failures,
                 "blocked_until": case((failures >= limit, _NOW + wait), else_=null()),
                 "counts_until": _NOW + waits + _WINDOW,

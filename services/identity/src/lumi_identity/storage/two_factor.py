@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from lumi_common.cuid import cuid
-from lumi_common.db.database import Executor
+from lumi_common.db.database import Executor, Row
 from lumi_common.db.record import recorded
 from lumi_common.db.repository import live
 from lumi_common.db.statement import Statement
@@ -41,7 +41,7 @@ _next = {"version": users.c.version + 1, "updated_at": func.now()}
 
 LOCK = Statement(
     live(users)
-    .with_only_columns(users.c.email, users.c.two_factor_secret, users.c.two_factor_enabled)
+    .with_only_columns(users.c.two_factor_secret, users.c.two_factor_enabled)
     .where(_ID)
     .with_for_update(key_share=True)
 )
@@ -152,7 +152,7 @@ _TRY = Statement(
         func.coalesce(_tokens.created_at > users.c.not_before, true()),
     )
     .values(tries=_tokens.tries + 1, updated_at=func.now())
-    .returning(_tokens.user_id)
+    .returning(*users.c)
 )
 
 
@@ -169,10 +169,9 @@ async def issue_challenge(on: Executor, user: User, token: str, life: timedelta)
     return ends
 
 
-async def try_challenge(on: Executor, token: str) -> str | None:
-    """Whose challenge it is, once more; None for one that is not good, or was tried too often."""
-    user_id: str | None = await on.fetchval(_TRY, token_hash=digest(token))
-    return user_id
+async def try_challenge(on: Executor, token: str) -> Row | None:
+    """The row of the user whose challenge it is, once more; None for one that is not good, or was tried too often."""
+    return await on.fetchrow(_TRY, token_hash=digest(token))
 
 
 async def replace_codes(on: Executor, user_id: str, digests: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.db.statement import Statement
-from lumi_common.errors import ResourceExhausted
+from lumi_common.errors import FailedPrecondition, ResourceExhausted
 from lumi_identity.domain.errors import Reason
 from lumi_identity.domain.lockout import Keys, Lockout
 from lumi_identity.domain.security import SecurityEvent
@@ -80,7 +80,7 @@ class Attempts:
         """One try at the account of this address, if there is one or not; raises ResourceExhausted with the `seconds`
         to wait when there were too many.
 
-        When the block finds no room to find out whether it is right, it is none.
+        When the block finds no room to find out whether it is right, or that nothing is asked for, it is none.
         """
         account = self._keys.account(email)
         source = self._keys.source(account, context.ip)
@@ -91,7 +91,7 @@ class Attempts:
             attempt = await self._reserve(context, email, {"account_key": account, "source_key": source})
             try:
                 yield attempt
-            except ResourceExhausted:
+            except (FailedPrecondition, ResourceExhausted):
                 await attempt.release()
                 raise
 

@@ -111,7 +111,9 @@ class Bootstrap:
         self._policy.check(password, email=user.email)
         hashed = await asyncio.to_thread(self._passwords.hash, password)
         async with self._step() as tx:
-            await tx.fetch(users.SET_PASSWORD, user_id=user.id, old_hash=user.password_hash, new_hash=hashed)
+            held = await UserRepository(tx).hold(user.id)  # whatever it is by now
+            held.password_hash = hashed
+            await UserRepository(tx).save(held, "user.password_changed")
             await end_sessions(tx, user.id, SecurityEvent.PASSWORD_CHANGED, self._context)
         _log.info("the admin has another password")
 

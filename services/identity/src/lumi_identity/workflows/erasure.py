@@ -94,15 +94,14 @@ class Erasing:
 
     async def sweep(self) -> None:
         """Bring on what is due, as far as it goes."""
-        while claimed := await Erasures(self._db).claim():
-            for erasure in claimed:
-                context = Context.system(NAME, timeout=SECONDS)
-                try:
-                    await self._go_on(erasure, context)
-                except LumiError as error:
-                    log.warning("an erasure has to wait: %s", described(error), extra={"erasure": erasure.id})
-                except Exception as error:  # whatever it is: the next one is somebody else's
-                    log.error("an erasure cannot go on", exc_info=error, extra={"erasure": erasure.id})
+        while erasure := await Erasures(self._db).claim():
+            context = Context.system(NAME, timeout=SECONDS)
+            try:
+                await self._go_on(erasure, context)
+            except LumiError as error:
+                log.warning("an erasure has to wait: %s", described(error), extra={"erasure": erasure.id})
+            except Exception as error:  # whatever it is: the next one is somebody else's
+                log.error("an erasure cannot go on", exc_info=error, extra={"erasure": erasure.id})
 
     async def _go_on(self, erasure: Erasure, context: Context) -> None:
         erasures = Erasures(self._db.on(context))
@@ -129,7 +128,7 @@ class Erasing:
                 log.warning(
                     "%s is not asked about somebody yet: %s", name, described(error), extra={"erasure": erasure.id}
                 )
-            await Erasures(self._db).keep(erasure.id, {name: erasure.of(name)})
+            await Erasures(self._db).keep(erasure, name)
 
     async def _count(self, name: str, erasure: Erasure, context: Context) -> None:
         """Have a service say what it has; what it keeps of their calls it empties already."""
@@ -176,7 +175,7 @@ class Erasing:
             progress.hear(*told)
             if not progress.next_seq:
                 return progress.left
-            await Erasures(self._db).keep(erasure.id, {name: progress})
+            await Erasures(self._db).keep(erasure, name)
 
     async def _forget(self, name: str, erasure: Erasure, context: Context) -> tuple[bool, int]:
         progress = erasure.of(name)

@@ -72,7 +72,6 @@ class SignIn:
                 raise _wrong()
             user = UserRepository.row(row)
             if user.status is not UserStatus.ACTIVE:
-                await attempt.release()
                 await note(self._database, SecurityEvent.SIGN_IN_REFUSED, user.id, context, {"status": user.status})
                 raise FailedPrecondition(Reason.USER_SUSPENDED, "the account is suspended")
             if not self._passwords.is_current(user.password_hash):
@@ -80,29 +79,33 @@ class SignIn:
             if user.two_factor_enabled:
                 await attempt.release()
                 return await self._challenge(user)
-            signed_in = await self._begin(context, user, fingerprint)
+            tokens = await self._sessions.begin(context, user, fingerprint=fingerprint)
+            if tokens is None:
+                raise _wrong()
             await attempt.succeeded()
-            return signed_in
+            return SignedIn(tokens, user)
 
     async def verify(self, context: Context, *, challenge: str, proof: Proof, fingerprint: str | None) -> SignedIn:
         """Begin the session that a challenge stands for; raises Unauthenticated for a challenge that is not good,
         InvalidArgument for a wrong code, ResourceExhausted after too many.
         """
-        user_id = await two_factor.try_challenge(self._database, challenge)
-        if user_id is None:
+        row = await two_factor.try_challenge(self._database, challenge)
+        if row is None:
             raise _no_challenge()
-        user = await UserRepository(self._database).get(user_id)
+        user = UserRepository.row(row)
         async with self._attempts.reserve(context, user.email) as attempt:
             async with self._database.transaction(context) as tx:
-                right = await self._two_factor.accept(tx, context, user_id, proof)
+                right = await self._two_factor.accept(tx, context, user.id, proof)
                 if right and not await one_time_tokens.use(tx, Purpose.TWO_FACTOR, challenge):
                     raise _no_challenge()
             if not right:
-                await attempt.failed(user_id, SecurityEvent.TWO_FACTOR_FAILED)
+                await attempt.failed(user.id, SecurityEvent.TWO_FACTOR_FAILED)
                 raise wrong_code(proof)
-            signed_in = await self._begin(context, user, fingerprint)
+            tokens = await self._sessions.begin(context, user, fingerprint=fingerprint)
+            if tokens is None:
+                raise _no_challenge()
             await attempt.succeeded()
-            return signed_in
+            return SignedIn(tokens, user)
 
     async def step_up(self, context: Context, *, password: str, proof: Proof) -> AccessToken:
         """An access token of the caller's session that counts as a fresh proof; `password` is empty where `proof` has
@@ -135,12 +138,6 @@ class SignIn:
         if ends is None:
             raise _wrong()
         return Challenge(token, ends)
-
-    async def _begin(self, context: Context, user: User, fingerprint: str | None) -> SignedIn:
-        tokens = await self._sessions.begin(context, user, fingerprint=fingerprint)
-        if tokens is None:
-            raise _wrong()
-        return SignedIn(tokens, user)
 
     async def _rehash(self, context: Context, user: User, password: str) -> None:
         hashed = await self._password_threads.run(self._passwords.hash, password)

@@ -11,6 +11,7 @@ from lumi_identity.domain.cipher import Cipher
 from lumi_identity.domain.errors import Reason
 from lumi_identity.domain.mails import Template
 from lumi_identity.domain.security import SecurityEvent
+from lumi_identity.domain.user import User
 from lumi_identity.storage import two_factor
 from lumi_identity.storage.mails import queue
 from lumi_identity.storage.security import note
@@ -50,24 +51,32 @@ class TwoFactor:
 
     async def confirm(self, context: Context, code: str) -> list[str]:
         """Make what the caller enrolled their second factor; the recovery codes, which are told once."""
-        user_id, codes = context.principal.id, recovery_codes.new_codes()
-        async with self._database.transaction(context) as tx:
-            held = await tx.fetchrow(two_factor.LOCK, user_id=user_id)
-            if held is None:
-                raise UserRepository.not_found(user_id)
-            if held["two_factor_enabled"]:
-                raise _enabled()
-            sealed = held["two_factor_secret"]
-            if sealed is None:
-                raise FailedPrecondition(Reason.TWO_FACTOR_NOT_ENROLLED, "there is nothing to be confirmed")
-            step = totp.step_of(code, self._cipher.open(sealed, user_id), self._clock())
-            facts = {"user_id": user_id, "sealed": sealed, "step": step}
-            if step is None or await tx.fetchrow(two_factor.ENABLE, **facts) is None:
+        user = await UserRepository(self._database).get(context.principal.id)
+        async with self._attempts.reserve(context, user.email) as attempt:
+            async with self._database.transaction(context) as tx:
+                codes = await self._enable(tx, context, user, code)
+            if codes is None:
+                await attempt.failed(user.id, SecurityEvent.TWO_FACTOR_FAILED)
                 raise wrong_code()
-            await two_factor.replace_codes(tx, user_id, [recovery_codes.digest(each, user_id) for each in codes])
-            await note(tx, SecurityEvent.TWO_FACTOR_ENABLED, user_id, context, {"step": step})
-            await queue(tx, held["email"], Template.TWO_FACTOR_ENABLED, {"user_id": user_id})
+            await attempt.succeeded()
         return codes
+
+    async def _enable(self, tx: Executor, context: Context, user: User, code: str) -> list[str] | None:
+        """The recovery codes beside what was enrolled, which counts from now on; None for a wrong code."""
+        held = await tx.fetchrow(two_factor.LOCK, user_id=user.id)
+        if held is None:
+            raise UserRepository.not_found(user.id)
+        if held["two_factor_enabled"]:
+            raise _enabled()
+        sealed = held["two_factor_secret"]
+        if sealed is None:
+            raise FailedPrecondition(Reason.TWO_FACTOR_NOT_ENROLLED, "there is nothing to be confirmed")
+        step = totp.step_of(code, self._cipher.open(sealed, user.id), self._clock())
+        if step is None or await tx.fetchrow(two_factor.ENABLE, user_id=user.id, sealed=sealed, step=step) is None:
+            return None
+        await note(tx, SecurityEvent.TWO_FACTOR_ENABLED, user.id, context, {"step": step})
+        await queue(tx, user.email, Template.TWO_FACTOR_ENABLED, {"user_id": user.id})
+        return await _other_codes(tx, user.id)
 
     async def disable(self, context: Context, proof: Proof) -> None:
         """Take the caller's second factor away, by a code of it."""
@@ -90,12 +99,12 @@ class TwoFactor:
 
     async def regenerate(self, context: Context) -> list[str]:
         """Other recovery codes for the caller, which are told once."""
-        user_id, codes = context.principal.id, recovery_codes.new_codes()
+        user_id = context.principal.id
         async with self._database.transaction(context) as tx:
             held = await tx.fetchrow(two_factor.LOCK, user_id=user_id)
             if held is None or not held["two_factor_enabled"]:
                 raise not_enabled()
-            await two_factor.replace_codes(tx, user_id, [recovery_codes.digest(each, user_id) for each in codes])
+            codes = await _other_codes(tx, user_id)
             await note(tx, SecurityEvent.RECOVERY_CODES_REPLACED, user_id, context)
         return codes
 
@@ -120,6 +129,13 @@ class TwoFactor:
             resealed = self._cipher.seal(secret, user_id)
             await on.fetchrow(two_factor.RESEAL, user_id=user_id, sealed=sealed, resealed=resealed)
         return True
+
+
+async def _other_codes(tx: Executor, user_id: str) -> list[str]:
+    """Recovery codes in place of all that a user, who is held, has."""
+    codes = recovery_codes.new_codes()
+    await two_factor.replace_codes(tx, user_id, [recovery_codes.digest(each, user_id) for each in codes])
+    return codes
 
 
 def wrong_code(proof: Proof | None = None) -> InvalidArgument:
