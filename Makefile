@@ -32,7 +32,7 @@ check-invariants: setup ## hold the running stack's books against everything tha
 
 test: check ## everything that must pass before a change lands
 	@$(PYTHON) deploy/local/setup_browser.py
-	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ALL_TESTS)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ALL_TESTS) $(DOMAIN_TESTS:%=--ignore=%)
 
 check: setup ## lint, format, types, import contracts, protos and domain tests, in under a minute
 	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-generated check-schema \

@@ -16,6 +16,7 @@ from lumi_common.db.page import sealed
 from lumi_common.errors import LumiError
 from lumi_common.rpc.access import MethodPolicy, read_policy
 from lumi_envoy.contract import all_methods
+from tests.abuse.conftest import Senders
 from tests.fuzz.making import Making, is_output_only, rules_of
 from tests.fuzz.patterns import NASTY
 from tests.fuzz.pool import Pool
@@ -51,24 +52,6 @@ def ids(cases: list[Any]) -> list[str]:
     ]
 
 
-class Readers:
-    """Those who may ask: staff with every permission to read, a customer, or a service."""
-
-    def __init__(self, staff: Caller, customer: Caller) -> None:
-        self._staff, self._customer = staff, customer
-
-    def of(self, policy: MethodPolicy) -> Caller:
-        if not policy.on_public_port:
-            return Caller("service", service=min(policy.services))
-        return self._staff if policy.permission else self._customer
-
-
-@pytest.fixture(scope="module")
-async def readers(world: World) -> Readers:
-    permissions = sorted({policy.permission for _, policy in READS} - {""})
-    return Readers(await callers.staff(world.shop, *permissions), await callers.shopper(world.shop))
-
-
 async def told(world: World, method: MethodDescriptor, caller: Caller, request: Message) -> tuple[str, Any]:
     """The code and the answer or refusal, within the seconds that there are."""
     begun = time.monotonic()
@@ -82,9 +65,9 @@ async def told(world: World, method: MethodDescriptor, caller: Caller, request: 
 
 @pytest.mark.parametrize(("method", "policy", "field"), ASKING, ids=ids(ASKING))
 async def test_a_question_with_any_text_in_it_is_only_a_question(
-    world: World, readers: Readers, method: MethodDescriptor, policy: MethodPolicy, field: FieldDescriptor
+    world: World, senders: Senders, method: MethodDescriptor, policy: MethodPolicy, field: FieldDescriptor
 ) -> None:
-    caller = readers.of(policy)
+    caller = senders.of(policy)
     request: Any = Making(Random(1), Pool(), "nobody").request(method)
     before = {name: await world.books.fetchval(f"select count(*) from {name}") for name in COUNTED}
 
@@ -104,9 +87,9 @@ COUNTED = ("identity.users", "catalogue.products", "catalogue.product_variants",
 
 @pytest.mark.parametrize(("method", "policy", "field"), PATTERNED, ids=ids(PATTERNED))
 async def test_an_id_or_a_code_is_nothing_but_that(
-    world: World, readers: Readers, method: MethodDescriptor, policy: MethodPolicy, field: FieldDescriptor
+    world: World, senders: Senders, method: MethodDescriptor, policy: MethodPolicy, field: FieldDescriptor
 ) -> None:
-    caller = readers.of(policy)
+    caller = senders.of(policy)
     request: Any = Making(Random(1), Pool(), "nobody").request(method)
     right = getattr(request, field.name) or "c" + "0" * 24
 
@@ -136,9 +119,9 @@ async def test_signs_of_patterns_find_only_themselves(world: World, sign: str) -
 
 @pytest.mark.parametrize(("method", "policy"), PAGED, ids=ids(PAGED))
 async def test_a_page_token_that_was_changed_is_refused_or_is_another_place(
-    world: World, readers: Readers, method: MethodDescriptor, policy: MethodPolicy
+    world: World, senders: Senders, method: MethodDescriptor, policy: MethodPolicy
 ) -> None:
-    caller, random = readers.of(policy), Random(1)
+    caller, random = senders.of(policy), Random(1)
     request: Any = Making(random, Pool(), "nobody").request(method)
     request.page_token = ""
     token = await token_of(world, method, caller, request)

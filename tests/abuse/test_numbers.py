@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -18,20 +20,19 @@ from lumi.payments.v1.payment_pb2_grpc import PaymentServiceStub
 from lumi.payments.v1.refund_pb2_grpc import RefundServiceStub
 
 from lumi_common.errors import LumiError
-from lumi_common.rpc.access import MethodPolicy, read_policy
+from lumi_common.rpc.access import read_policy
 from lumi_common.rpc.validation import violations
 from lumi_envoy.contract import all_methods
-from tests.access.conftest import Edge
+from tests.abuse.conftest import Senders
+from tests.conftest import Edge
 from tests.fuzz.making import Making, fields_within, rules_of
 from tests.fuzz.pool import Pool
 from tests.kit.buying import request_id
-from tests.request_ids import callers
-from tests.request_ids.callers import Caller, send
+from tests.request_ids.callers import send
 from tests.request_ids.of_marketing import coupon
 from tests.request_ids.world import World
 
 DEAREST = 999_999_999_999  # cents of a price
-MOST = 99_999_999_999_999  # cents of an amount
 NO_MONEY = (
     Money(currency_code="USD", units=-1), Money(currency_code="USD", nanos=-10_000_000),
     Money(currency_code="USD", units=10**12), Money(currency_code="USD", units=2**63 - 1, nanos=990_000_000),
@@ -42,10 +43,17 @@ NO_MONEY = (
 )  # fmt: skip
 
 
-def request_for(method: MethodDescriptor) -> Any:
+@cache
+def fullest(method: MethodDescriptor) -> Message:
     """A valid request with as much in it as can be."""
-    made = [Making(Random(number), Pool(), "nobody").request(method) for number in range(40)]
-    return max((each for each in made if not violations(each)), key=lambda each: len([*fields_within(each)]))
+    made = [Making(Random(number), Pool(), "nobody").request(method) for number in range(12)]
+    made.sort(key=lambda each: len([*fields_within(each)]), reverse=True)
+    return next(each for each in made if not violations(each))
+
+
+def request_for(method: MethodDescriptor) -> Any:
+    """The same, to be spoilt."""
+    return deepcopy(fullest(method))
 
 
 def set_within(message: Any, name: str) -> tuple[Any, FieldDescriptor]:
@@ -56,7 +64,7 @@ def set_within(message: Any, name: str) -> tuple[Any, FieldDescriptor]:
 def numeric_fields(method: MethodDescriptor) -> Iterator[FieldDescriptor]:
     """The numbers and amounts of a request, each once; of imported rows the import itself tells what is wrong."""
     seen = set()
-    for _, field in fields_within(request_for(method)):
+    for _, field in fields_within(fullest(method)):
         kind = field.message_type and field.message_type.full_name
         is_numeric = field.type in (field.TYPE_INT32, field.TYPE_INT64) or kind == "google.type.Money"
         if is_numeric and not field.is_repeated and field not in seen and "Row." not in field.full_name:
@@ -87,24 +95,6 @@ AMOUNTS = [
     for method, field in _FIELDS
     if field.message_type is not None and rules_of(field).cel
 ]
-
-
-class Senders:
-    """Somebody who may call, for each kind of access."""
-
-    def __init__(self, staff: Caller, customer: Caller) -> None:
-        self._staff, self._customer = staff, customer
-
-    def of(self, policy: MethodPolicy) -> Caller:
-        if not policy.on_public_port:
-            return Caller("service", service=min(policy.services))
-        return self._staff if policy.permission else self._customer
-
-
-@pytest.fixture(scope="module")
-async def senders(world: World) -> Senders:
-    permissions = {read_policy(method).permission for method in all_methods()} - {""}
-    return Senders(await callers.staff(world.shop, *sorted(permissions)), await callers.shopper(world.shop))
 
 
 async def refused(world: World, senders: Senders, method: MethodDescriptor, request: Message, field: str) -> None:

@@ -12,7 +12,8 @@ from lumi.catalogue.v1 import product_pb2
 from lumi.identity.v1 import user_pb2
 from lumi.orders.v1 import order_pb2
 
-from tests.access.conftest import Edge
+from tests.conftest import Edge
+from tests.fuzz.breaking import varint
 from tests.kit.buying import request_id, usd
 from tests.kit.shop import SERVICES
 from tests.request_ids.world import World
@@ -207,11 +208,3 @@ def around_struct(value: bytes) -> bytes:
 def field(number: int, data: bytes) -> bytes:
     """A field of bytes on the wire."""
     return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def varint(number: int) -> bytes:
-    made = bytearray()
-    while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*made, number])

@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
-from importlib import import_module
 from typing import Any, TypeVar
 
 import grpc
@@ -24,7 +23,7 @@ from lumi_common.rpc.status import from_call_error
 from tests.access.callers import NOBODY, Caller
 from tests.access.declared import ADMITTED, UNKNOWN
 from tests.gateway.gateway import grpc_path, http_form
-from tests.kit.client import TIMEOUT, Client
+from tests.kit.client import TIMEOUT, Client, stub_of
 from tests.kit.shop import Shop
 
 AT_ONCE = 24
@@ -131,12 +130,6 @@ def json_name(name: str) -> str:
 def grpc_code(number: int) -> str:
     """The name of a status."""
     return next(code.name for code in grpc.StatusCode if code.value[0] == number)
-
-
-def stub_of(method: MethodDescriptor) -> Any:
-    """The generated stub class of a method's service."""
-    module = import_module(method.containing_service.file.name.replace("/", ".").replace(".proto", "_pb2_grpc"))
-    return getattr(module, f"{method.containing_service.name}Stub")
 
 
 async def all_of(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:

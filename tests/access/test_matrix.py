@@ -2,20 +2,18 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from functools import partial
 from typing import NamedTuple
 
-import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from lumi.common.v1 import options_pb2
 
 from lumi_common.rpc.caller import SERVICE_KEY
 from tests.access.callers import Caller, holder, staff, strangers
-from tests.access.conftest import Edge
 from tests.access.declared import ADMITTED, METHODS, UNKNOWN, access_of, at_the_door, between_services, is_for_clients
 from tests.access.doors import all_of, by_grpc, by_http, on_internal_port
+from tests.conftest import Edge
 from tests.kit.shop import SERVICES, Shop
 
 FOR_CLIENTS = [method for method in METHODS if is_for_clients(access_of(method))]
@@ -43,16 +41,10 @@ async def of_own_ports(shop: Shop, everybody: list[Caller]) -> list[Told]:
 
 
 async def at_own_ports(shop: Shop, methods: list[MethodDescriptor], callers: list[Caller]) -> list[Told]:
-    async with AsyncExitStack() as stack:
-        channels = {
-            name: await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{each.server.public_port}"))
-            for name, each in shop.runtimes.items()
-        }
+    async def at_its_own(method: MethodDescriptor, caller: Caller) -> str:
+        return await by_grpc(shop.channel(str(method.full_name).split(".")[1]), method, caller)
 
-        async def at_its_own(method: MethodDescriptor, caller: Caller) -> str:
-            return await by_grpc(channels[str(method.full_name).split(".")[1]], method, caller)
-
-        return await told_by(at_its_own, methods, callers)
+    return await told_by(at_its_own, methods, callers)
 
 
 async def told_by(

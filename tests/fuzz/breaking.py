@@ -178,11 +178,12 @@ def _more(random: Random, data: bytes) -> bytes:
 def _deep(random: Random, data: bytes) -> bytes:
     """Each of its own first fields within the one before."""
     for _ in range(random.choice((20, _DEEP))):
-        data = b"\x0a" + _varint(len(data)) + data
+        data = b"\x0a" + varint(len(data)) + data
     return data
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number on the wire."""
     made = bytearray()
     while number > 0x7F:
         made.append(number & 0x7F | 0x80)

@@ -35,10 +35,6 @@ class Caller:
     token: str = ""
 
     @property
-    def is_service(self) -> bool:
-        return self.kind in SERVICES
-
-    @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 

@@ -7,12 +7,13 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import httpx
@@ -34,6 +35,7 @@ ID = "c" + "0" * 24
 USER = Principal("user", ID, ID)
 ORIGIN = "https://shop.example"
 RATES = ("calls_per_client", "calls_per_user", "sessions_per_client", "tries_per_client", "tries_per_user")
+T, R = TypeVar("T"), TypeVar("R")
 CHANNEL = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -181,6 +183,12 @@ def admin(settings: Settings, path: str) -> str:
         return httpx.get(f"http://{LOOPBACK}:{settings.admin_port}{path}", trust_env=False, timeout=5).text
     except httpx.HTTPError:
         return ""
+
+
+def all_at_once(what: Callable[[T], R], cases: Mapping[str, T]) -> dict[str, R]:
+    """What becomes of each; the gateway takes its time to hang up."""
+    with ThreadPoolExecutor(24) as pool:
+        return dict(zip(cases, pool.map(what, cases.values()), strict=True))
 
 
 def http_form(method: MethodDescriptor) -> tuple[str, str, dict[str, Any] | None]:

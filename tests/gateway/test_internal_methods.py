@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -10,7 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from lumi_common.rpc.access import read_policy
 from lumi_envoy.contract import all_methods
-from tests.gateway.gateway import ID, Gateway, grpc_frame, grpc_path
+from tests.gateway.gateway import ID, Gateway, all_at_once, grpc_frame, grpc_path
 
 INTERNAL = [method for method in all_methods() if not read_policy(method).on_public_port]
 NOT_OURS = ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
@@ -72,11 +71,9 @@ def test_not_over_grpc_however_the_path_is_written(gateway: Gateway):
             return True
         return False
 
-    paths = [spelling for path in PATHS for spelling in spellings(path)]
-    with ThreadPoolExecutor(24) as pool:  # the gateway takes a second to hang up on some
-        outcomes = dict(zip(paths, pool.map(refused, paths), strict=True))
+    outcomes = all_at_once(refused, {spelling: spelling for path in PATHS for spelling in spellings(path)})
 
-    assert [path for path in paths if not outcomes[path]] == []
+    assert [path for path, is_refused in outcomes.items() if not is_refused] == []
     assert gateway.backends.calls == []
 
 

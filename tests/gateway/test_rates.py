@@ -162,7 +162,7 @@ def test_a_client_cannot_say_that_it_is_elsewhere(strict: Gateway):
     assert held(answers, TRIES)
 
 
-def test_without_proxies_in_front_what_a_client_says_of_itself_is_nothing(gateway: Gateway):
+def test_without_proxies_in_front_what_a_client_says_of_itself_is_nothing():
     with (
         tempfile.TemporaryDirectory(prefix="lumi-gateway-") as folder,
         running_gateway(Path(folder), tries_per_client=TRIES) as alone,

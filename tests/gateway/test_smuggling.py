@@ -3,19 +3,15 @@
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
 
 import httpx
 import pytest
 
 from lumi_envoy.settings import LOOPBACK
 from tests.gateway.frames import DATA, END_HEADERS, END_STREAM, HEADERS, REQUEST, Connection, block, frame
-from tests.gateway.gateway import Gateway
-
-T, R = TypeVar("T"), TypeVar("R")
+from tests.gateway.gateway import Gateway, all_at_once
 
 LIST, SIGN_IN = "ListProducts", "SignIn"
 GET = b"GET /v1/products HTTP/1.1\r\nhost: lumi\r\n"
@@ -154,12 +150,6 @@ def spoken(gateway: Gateway, request: bytes) -> tuple[list[int], bool]:
 
 def called(gateway: Gateway) -> list[str]:
     return [call.path.rpartition("/")[2] for call in gateway.backends.calls]
-
-
-def all_at_once(what: Callable[[T], R], cases: Mapping[str, T]) -> dict[str, R]:
-    """What becomes of each; the gateway takes a second to hang up."""
-    with ThreadPoolExecutor(16) as pool:
-        return dict(zip(cases, pool.map(what, cases.values()), strict=True))
 
 
 def test_what_may_be_read_in_two_ways_is_refused_and_the_connection_closed(gateway: Gateway):

@@ -2,15 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 
 from lumi_common.errors import LumiError, Unavailable
 from lumi_common.rpc.status import from_call_error
 
 TIMEOUT = 20.0
 PAUSE = 0.2
+
+
+def stub_of(method: MethodDescriptor) -> Any:
+    """The generated stub class of a method's service."""
+    module = import_module(method.containing_service.file.name.replace("/", ".").replace(".proto", "_pb2_grpc"))
+    return getattr(module, f"{method.containing_service.name}Stub")
 
 
 class Client:

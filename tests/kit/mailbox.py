@@ -1,15 +1,14 @@
 """The mails that somebody was sent, as a folder keeps them."""
 
-import asyncio
 import email
 import re
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from time import monotonic
+
+from tests.kit.waiting import until
 
 _TOKEN = re.compile(r"https?://\S+/(?P<page>[\w-]+)#token=(?P<token>\S+)")
-_SECONDS = 10.0
 
 
 class Mailbox:
@@ -27,13 +26,14 @@ class Mailbox:
 
     async def tokens(self, address: str, page: str, *, least: int = 1) -> list[str]:
         """The tokens of the links to this page that an address was sent, once there are so many."""
-        end = monotonic() + _SECONDS
-        while True:
-            found = [match["token"] for mail in self.of(address) if (match := link(mail)) and match["page"] == page]
-            if len(found) >= least:
-                return found
-            assert monotonic() < end, f"{len(found)} mails with a link to {page}"
-            await asyncio.sleep(0.02)
+        found: list[str] = []
+
+        async def are_there() -> bool:
+            found[:] = [match["token"] for mail in self.of(address) if (match := link(mail)) and match["page"] == page]
+            return len(found) >= least
+
+        await until(are_there, f"{least} mails with a link to {page}")
+        return found
 
     async def token(self, address: str, page: str) -> str:
         """The token of the first such link."""

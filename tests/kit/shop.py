@@ -5,7 +5,8 @@ Rows are isolated by fresh ids: one shop serves every test of a process.
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Callable, Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from lumi_common.service import Runtime
 from lumi_local import certificates
 from lumi_local.nats import NatsServer
 from lumi_local.postgres import PostgresServer
-from lumi_local.process import free_port
+from lumi_local.process import LOOPBACK
 from tests.kit.buying import Shelf, Shopper
 from tests.kit.client import Client
 
@@ -69,11 +70,11 @@ class Shop:
     def stub(self, stub_class: Any, token: str = "") -> Client:
         """A stub on the public port of its service, with this token."""
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        return Client(stub_class(self._channel(stub_class, "")), metadata)
+        return Client(stub_class(self.channel(_service_of(stub_class))), metadata)
 
     def internal(self, stub_class: Any, *, service: str) -> Client:
         """A stub on the internal port of its service, with the certificate of this other service."""
-        return Client(stub_class(self._channel(stub_class, service)), ())
+        return Client(stub_class(self.channel(_service_of(stub_class), service)), ())
 
     async def user(self, *permissions: str) -> SignedIn:
         """A new user, signed in and stepped up, who holds these permissions."""
@@ -83,21 +84,26 @@ class Shop:
         email = f"{uuid4().hex}@example.com"
         client = self.stub(AuthServiceStub)
         await client.SignUp(auth.SignUpRequest(email=email, password=PASSWORD))
+        if permissions:
+            await self._permit(email, permissions)
+        answer = await client.SignIn(auth.SignInRequest(email=email, password=PASSWORD))
+        proven = self.stub(AuthServiceStub, answer.tokens.access_token)
+        token = (await proven.StepUp(auth.StepUpRequest(password=PASSWORD))).access_token
+        return SignedIn(answer.user.id, email, token)
+
+    async def _permit(self, email: str, permissions: Sequence[str]) -> None:
         async with self.database("identity") as database:
-            id = await database.fetchval("select id from identity.users where email = $1", email)
             await database.executemany(
                 "insert into identity.permissions (id, key) values ($1, $2) on conflict (key) do nothing",
                 [(cuid(), key) for key in permissions],
             )
             await database.execute(
                 "insert into identity.user_permissions (user_id, permission_id) "
-                "select $1, id from identity.permissions where key = any($2)",
-                id,
-                list(permissions),
+                "select u.id, p.id from identity.users u cross join identity.permissions p "
+                "where u.email = $1 and p.key = any($2)",
+                email,
+                permissions,
             )
-        answer = await client.SignIn(auth.SignInRequest(email=email, password=PASSWORD))
-        proven = self.stub(AuthServiceStub, answer.tokens.access_token)
-        return SignedIn(id, email, (await proven.StepUp(auth.StepUpRequest(password=PASSWORD))).access_token)
 
     async def staff(self, *permissions: str) -> Shelf:
         """Somebody who fills shelves, with these permissions beside those that takes."""
@@ -124,12 +130,13 @@ class Shop:
         """Make the channels to every door: here, inside the loop that they belong to."""
         for name, runtime in self.runtimes.items():
             server = runtime.server
-            self._channels[name, ""] = self._dial(f"127.0.0.1:{server.public_port}", "")
+            self._channels[name, ""] = self._dial(f"{LOOPBACK}:{server.public_port}", "")
             for caller in SERVICES:
-                self._channels[name, caller] = self._dial(f"127.0.0.1:{server.internal_port}", caller)
+                self._channels[name, caller] = self._dial(f"{LOOPBACK}:{server.internal_port}", caller)
 
-    def _channel(self, stub_class: Any, caller: str) -> grpc.aio.Channel:
-        return self._channels[stub_class.__init__.__module__.split(".")[1], caller]
+    def channel(self, service: str, caller: str = "") -> grpc.aio.Channel:
+        """The one to a service's public port, or to its internal one with the certificate of this other service."""
+        return self._channels[service, caller]
 
     def _dial(self, address: str, caller: str) -> grpc.aio.Channel:
         if not caller:
@@ -150,6 +157,10 @@ class Shop:
         await asyncio.gather(*(runtime.close() for runtime in self.runtimes.values()))
 
 
+def _service_of(stub_class: Any) -> str:
+    return str(stub_class.__init__.__module__.split(".")[1])
+
+
 @asynccontextmanager
 async def open_shop(
     postgres: PostgresServer,
@@ -159,15 +170,15 @@ async def open_shop(
     telemetry: "Callable[[str], Telemetry] | None" = None,
     **overrides: Mapping[str, Any],
 ) -> AsyncIterator[Shop]:
-    """Migrate, compose and start the five services; `overrides` are settings of a service, by its name.
+    """Compose and start the five services; `overrides` are settings of a service, by its name.
 
     `telemetry` makes that of a service; there is none unless given.
     """
     certificates.ensure(folder)
     await ensure_streams(nats.url_admin)
     shop = Shop(postgres, nats, folder)
-    public = {name: f"127.0.0.1:{free_port()}" for name in SERVICES}
-    internal = {name: f"127.0.0.1:{free_port()}" for name in SERVICES}
+    ports = {name: _held_port() for name in SERVICES}
+    internal = {name: f"{LOOPBACK}:{held.getsockname()[1]}" for name, held in ports.items()}
     try:
         for name in SERVICES:
             module = importlib.import_module(f"lumi_{name}.server")
@@ -176,7 +187,7 @@ async def open_shop(
                 env="local",
                 postgres_dsn=postgres.dsn(f"lumi_{name}"),
                 nats_url=nats.url(name),
-                public_address=public[name],
+                public_address=f"{LOOPBACK}:0",
                 internal_address=internal[name],
                 peers=internal,
                 **tls_files(folder, name),
@@ -188,12 +199,20 @@ async def open_shop(
             shop.runtimes[name] = runtime
             await runtime.open()
             await module.compose(runtime)
-        for runtime in shop.runtimes.values():
+        for name, runtime in shop.runtimes.items():
+            ports[name].close()
             await runtime.start()
         shop.dial()
         yield shop
     finally:
         await shop.close()
+
+
+def _held_port() -> socket.socket:
+    """A port that nobody else is given until it is closed: peers have to know it long before it is listened on."""
+    held = socket.socket()
+    held.bind((LOOPBACK, 0))
+    return held
 
 
 def migrate(postgres: PostgresServer) -> None:

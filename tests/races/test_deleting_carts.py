@@ -1,21 +1,15 @@
-"""Carts and orders that are deleted while they are filled, placed or paid for: gone, or as if nobody had tried."""
+"""Carts that are deleted while they are filled or placed: gone, or as if nobody had tried."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
 from lumi.orders.v1.cart_pb2 import Cart
-from lumi.orders.v1.order_pb2 import ORDER_STATUS_CANCELLED
 from lumi_client import NotFound
 
-from lumi_local import testing
-from tests.kit.waiting import until
-from tests.races.floor import MANUAL, Buyer, Floor, units
+from tests.races.floor import Buyer, Floor, units
 from tests.races.race import CALLERS, after, answers, race, rounds, told
-from tests.races.test_settling import by_hand
 
 HALF = CALLERS // 2
-THIRD = CALLERS // 3
 
 _LEFT = """
     select (select count(*) from orders.carts where id = $1),
@@ -30,21 +24,6 @@ _RECORDS = """
     from orders.orders o, orders.outbox_events e cross join jsonb_array_elements(e.records) as record
     where o.id = $1 and record ->> 'entity' = 'Order' and record ->> 'id' = o.id group by 1
 """
-# What there is of an order: itself, what is at it, its payments that have not failed, all of its payments.
-_STANDING = """
-    select (select status::text from orders.orders where id = $1),
-        (select count(*) from orders.checkouts where order_id = $1),
-        (select count(*) from payments.payments where order_id = $1 and status <> 'FAILED'),
-        (select count(*) from payments.payments where order_id = $1)
-"""
-
-
-@pytest.fixture(scope="module")
-async def till() -> AsyncIterator[Floor]:
-    """The floor of a stack where no money settles by itself."""
-    with testing.own_environment() as settings, by_hand(settings) as stack:
-        async with Floor.opened(stack) as floor:
-            yield floor
 
 
 def buyer_id(buyer: Buyer) -> str:
@@ -121,63 +100,6 @@ async def test_what_is_put_into_a_cart_that_is_deleted_at_once_goes_with_it(floo
     await expect_versions(floor, cart, is_gone=True)
     # A further cart holds what is put into it, and nothing of the one before.
     assert units(await ada.fill((bread, 3))) == {bread: 3}
-
-
-@rounds
-async def test_an_order_that_is_deleted_while_it_is_paid_for_has_no_payment_or_stays(till: Floor, number: int) -> None:
-    soup, ada = await till.put(5), await till.buyer()
-    cart = await ada.fill((soup, 2))
-    order = (await ada.placing(cart)()).order.id
-    await lose_payment(till, order)
-    buyers, clerks = till.lines.of(ada.session), till.lines.of(till.staff)
-    look = ada.session.users.get_me
-    paying = [
-        after(turn % 3, look, partial(each.orders.retry_payment, id=order, payment_provider=MANUAL))
-        for turn, each in enumerate(buyers[:THIRD])
-    ]
-    cancelling = [
-        after(number % 2 * 6 + turn, look, partial(each.orders.cancel_order, id=order))
-        for turn, each in enumerate(clerks[THIRD : 2 * THIRD])
-    ]
-    deleting = [
-        after(2 * turn, look, partial(each.orders.delete_order, id=order))
-        for turn, each in enumerate(clerks[2 * THIRD :])
-    ]
-
-    outcomes = await race(*(each for three in zip(paying, cancelling, deleting, strict=True) for each in three))
-
-    paid, cancelled, deleted = outcomes[::3], outcomes[1::3], outcomes[2::3]
-    assert told(paid).keys() <= {
-        "", "NOT_FOUND", "ORDER_NOT_PAYABLE", "PAYMENT_NOT_FAILED", "PAYMENT_BEING_RETRIED", "RESERVATION_GONE",
-        "ETAG_MISMATCH",
-    }  # fmt: skip
-    assert told(cancelled).keys() <= {"", "NOT_FOUND", "PAYMENT_BEING_RETRIED", "ETAG_MISMATCH"}
-    assert told(deleted).keys() <= {"", "NOT_FOUND", "ORDER_NOT_DELETABLE", "REFERENCED", "DELETION_UNDER_WAY"}
-    assert told(paid)[""] <= 1
-    assert told(deleted)[""] <= 1
-    # One or the other: what was paid for, or was to be, is never deleted.
-    assert told(paid)[""] + told(deleted)[""] <= 1
-    assert {answer.status for answer in answers(cancelled)} <= {ORDER_STATUS_CANCELLED}
-
-    async def is_at_rest() -> bool:
-        [(_, in_flight, _, _)] = await till.books.rows(_STANDING, order)
-        return bool(in_flight == 0)
-
-    await until(is_at_rest, "nothing of the order is between two steps")
-    [(status, _, alive, payments)] = await till.books.rows(_STANDING, order)
-    assert payments == told(paid)[""]
-    if told(deleted)[""]:
-        assert (status, payments) == (None, 0)
-    else:
-        assert status == ("CANCELLED" if told(cancelled)[""] else "PENDING")
-        assert alive == (payments if status == "PENDING" else 0)
-    await till.books.expect_balanced(carts=[cart.id] if status == "CANCELLED" and payments else [], variants=[soup])
-    assert await till.stock(soup) == ((5, 2) if status == "PENDING" else (5, 0))
-
-
-async def lose_payment(floor: Floor, order: str) -> None:
-    """Leave an order that waits for its money as if nobody had ever begun a payment of it."""
-    await floor.books.rows("delete from payments.payments where order_id = $1", order)
 
 
 async def expect_versions(floor: Floor, cart: Cart, is_gone: bool) -> None:

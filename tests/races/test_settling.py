@@ -1,7 +1,6 @@
-"""An order that is cancelled while its money comes in, on a stack where staff record what came."""
+"""An order that is cancelled or deleted while its money comes in, on a stack where staff record what came."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
@@ -9,21 +8,26 @@ from lumi.orders.v1.order_pb2 import ORDER_STATUS_CANCELLED
 from lumi_client import Session, amount
 
 from lumi_local import testing
-from lumi_local.testing import LocalStack
+from tests.kit.waiting import until
 from tests.races.floor import MANUAL, Floor
 from tests.races.race import CALLERS, after, answers, race, refusals, rounds, told
 
-HALF = CALLERS // 2
+HALF, THIRD = CALLERS // 2, CALLERS // 3
 
-
-def by_hand(settings: dict[str, str]) -> AbstractContextManager[LocalStack]:
-    return testing.running_stack(settings | {"LUMI_MANUAL_PAYMENTS": "record"})
+# What there is of an order: itself, what is at it, its payments that have not failed, all of its payments.
+_STANDING = """
+    select (select status::text from orders.orders where id = $1),
+        (select count(*) from orders.checkouts where order_id = $1),
+        (select count(*) from payments.payments where order_id = $1 and status <> 'FAILED'),
+        (select count(*) from payments.payments where order_id = $1)
+"""
 
 
 @pytest.fixture(scope="module")
 async def till() -> AsyncIterator[Floor]:
     """The floor of a stack where no money settles by itself."""
-    with testing.own_environment() as settings, by_hand(settings) as stack:
+    by_hand = {"LUMI_MANUAL_PAYMENTS": "record"}
+    with testing.own_environment() as settings, testing.running_stack(settings | by_hand) as stack:
         async with Floor.opened(stack) as floor:
             yield floor
 
@@ -123,3 +127,60 @@ async def test_a_payment_that_failed_is_followed_by_one_however_many_ask_for_it(
     story = await till.books.story(order)
     assert (story.status, story.payments) == ("PAID", ["FAILED 0.00 0.00", "SETTLED 4.50 0.00"])
     assert story.told == ["order.placed", "order.payment_retried", "order.paid"]
+
+
+@rounds
+async def test_an_order_that_is_deleted_while_it_is_paid_for_has_no_payment_or_stays(till: Floor, number: int) -> None:
+    soup, ada = await till.put(5), await till.buyer()
+    cart = await ada.fill((soup, 2))
+    order = (await ada.placing(cart)()).order.id
+    await lose_payment(till, order)
+    buyers, clerks = till.lines.of(ada.session), till.lines.of(till.staff)
+    look = ada.session.users.get_me
+    paying = [
+        after(turn % 3, look, partial(each.orders.retry_payment, id=order, payment_provider=MANUAL))
+        for turn, each in enumerate(buyers[:THIRD])
+    ]
+    cancelling = [
+        after(number % 2 * 6 + turn, look, partial(each.orders.cancel_order, id=order))
+        for turn, each in enumerate(clerks[THIRD : 2 * THIRD])
+    ]
+    deleting = [
+        after(2 * turn, look, partial(each.orders.delete_order, id=order))
+        for turn, each in enumerate(clerks[2 * THIRD :])
+    ]
+
+    outcomes = await race(*(each for three in zip(paying, cancelling, deleting, strict=True) for each in three))
+
+    paid, cancelled, deleted = outcomes[::3], outcomes[1::3], outcomes[2::3]
+    assert told(paid).keys() <= {
+        "", "NOT_FOUND", "ORDER_NOT_PAYABLE", "PAYMENT_NOT_FAILED", "PAYMENT_BEING_RETRIED", "RESERVATION_GONE",
+        "ETAG_MISMATCH",
+    }  # fmt: skip
+    assert told(cancelled).keys() <= {"", "NOT_FOUND", "PAYMENT_BEING_RETRIED", "ETAG_MISMATCH"}
+    assert told(deleted).keys() <= {"", "NOT_FOUND", "ORDER_NOT_DELETABLE", "REFERENCED", "DELETION_UNDER_WAY"}
+    assert told(paid)[""] <= 1
+    assert told(deleted)[""] <= 1
+    # One or the other: what was paid for, or was to be, is never deleted.
+    assert told(paid)[""] + told(deleted)[""] <= 1
+    assert {answer.status for answer in answers(cancelled)} <= {ORDER_STATUS_CANCELLED}
+
+    async def is_at_rest() -> bool:
+        [(_, in_flight, _, _)] = await till.books.rows(_STANDING, order)
+        return bool(in_flight == 0)
+
+    await until(is_at_rest, "nothing of the order is between two steps")
+    [(status, _, alive, payments)] = await till.books.rows(_STANDING, order)
+    assert payments == told(paid)[""]
+    if told(deleted)[""]:
+        assert (status, payments) == (None, 0)
+    else:
+        assert status == ("CANCELLED" if told(cancelled)[""] else "PENDING")
+        assert alive == (payments if status == "PENDING" else 0)
+    await till.books.expect_balanced(carts=[cart.id] if status == "CANCELLED" and payments else [], variants=[soup])
+    assert await till.stock(soup) == ((5, 2) if status == "PENDING" else (5, 0))
+
+
+async def lose_payment(floor: Floor, order: str) -> None:
+    """Leave an order that waits for its money as if nobody had ever begun a payment of it."""
+    await floor.books.rows("delete from payments.payments where order_id = $1", order)

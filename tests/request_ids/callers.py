@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
@@ -12,7 +11,7 @@ from lumi.identity.v1.auth_pb2_grpc import AuthServiceStub
 
 from lumi_common.rpc.access import MethodPolicy
 from tests.kit.buying import Guest, Shopper
-from tests.kit.client import Client
+from tests.kit.client import Client, stub_of
 from tests.kit.shop import PASSWORD, Shop, SignedIn
 
 
@@ -42,12 +41,6 @@ def kinds(policy: MethodPolicy) -> list[str]:
         "service": bool(policy.services),
     }
     return [kind for kind, is_open in ways.items() if is_open]
-
-
-def stub_of(method: MethodDescriptor) -> Any:
-    """The generated stub class of a method's service."""
-    module = import_module(method.containing_service.file.name.replace("/", ".").replace(".proto", "_pb2_grpc"))
-    return getattr(module, f"{method.containing_service.name}Stub")
 
 
 async def send(shop: Shop, method: MethodDescriptor, caller: Caller, request: Message, trace: str = "") -> Any:

@@ -92,7 +92,7 @@ EDGE: tuple[Mutation, ...] = (
     Mutation(
         "unreadable-is-our-fault",
         "libs/common/src/lumi_common/rpc/stages.py",
-        "        request, answer = _told_apart(handler.request_deserializer), handler.response_serializer",
+        "        request, answer = _told_apart(handler.request_deserializer, most), handler.response_serializer",
         "        request, answer = handler.request_deserializer, handler.response_serializer",
         (
             "libs/common/tests/rpc/test_errors.py"

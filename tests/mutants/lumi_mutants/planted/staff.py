@@ -18,7 +18,7 @@ STAFF = (
     ),
     Mutation(
         "anything-masked",
-        f"{_IDENTITY}/api/convert.py",
+        "libs/common/src/lumi_common/rpc/convert.py",
         "    if paths.difference(settable):",
         "    if paths.difference(given.DESCRIPTOR.fields_by_name):",
         (f"{_CHANGING}::test_an_owner_sets_nothing_else_by_a_mask",),

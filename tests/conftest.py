@@ -1,4 +1,4 @@
-"""The shop with a real gateway in front of it."""
+"""A real gateway: in front of the shop, and in front of backends that answer whatever they are told to."""
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +12,7 @@ import pytest
 
 from lumi_envoy.settings import LOOPBACK, Settings
 from lumi_local.process import free_port
-from tests.gateway.gateway import CHANNEL, RATES, running_envoy
+from tests.gateway.gateway import CHANNEL, RATES, Gateway, running_envoy, running_gateway
 from tests.kit.shop import Shop
 from tests.kit.waiting import until
 
@@ -59,3 +59,18 @@ async def edge(envoy: Settings) -> AsyncIterator[Edge]:
 
         await until(answers, "the gateway finds every service")
         yield Edge(http, channel)
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Gateway]:
+    """One Envoy for all tests of this process."""
+    with tempfile.TemporaryDirectory(prefix="lumi-gateway-") as folder, running_gateway(Path(folder)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(running: Gateway) -> Gateway:
+    """The gateway, with nothing remembered from earlier tests."""
+    running.backends.calls.clear()
+    running.http.cookies.clear()
+    return running
