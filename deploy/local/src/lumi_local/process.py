@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -73,11 +74,10 @@ def write_private(path: Path, text: str) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on just now, below those that the system gives to clients meanwhile."""
+    while not port_is_free(port := random.randrange(10000, 20000)):
+        pass
+    return port
 
 
 def port_is_free(port: int) -> bool:
