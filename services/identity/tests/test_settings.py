@@ -46,6 +46,13 @@ def test_what_would_harm_or_never_work_is_refused_outside_the_local_profile(give
         settings(**given)
 
 
+def test_a_retired_pepper_still_tells_the_refresh_tokens_that_it_was_behind() -> None:
+    changed = settings(token_pepper="q" * 32, pepper_number=2, retired_peppers={1: "p" * 32})
+
+    assert changed.retired_refresh_keys == [settings().refresh_key]
+    assert changed.refresh_key != settings().refresh_key
+
+
 def test_the_local_profile_needs_no_mail_server() -> None:
     local = settings(env="local", smtp_host="", mail_folder=Path("mails"), shop_url="http://localhost:3000")
 

@@ -88,7 +88,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
     passwords = _passwords(settings)
     sessions = Sessions(
         db,
-        tokens=RefreshTokens(settings.refresh_key),
+        tokens=RefreshTokens(settings.refresh_key, retired=settings.retired_refresh_keys),
         keyring=keyring,
         threads=token_threads,
         life=timedelta(seconds=settings.session_seconds),
@@ -139,6 +139,7 @@ async def compose(runtime: Runtime[IdentitySettings]) -> None:
         UserService(
             db,
             runtime.clock,
+            attempts=attempts,
             no_password=passwords.decoy,
             phone_region=settings.phone_region,
             undelete_window=timedelta(days=settings.undelete_days),

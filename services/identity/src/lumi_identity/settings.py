@@ -38,6 +38,10 @@ def _secret(value: SecretStr) -> bytes:
     return value.get_secret_value().encode()
 
 
+def _refresh_key(pepper: SecretStr) -> bytes:
+    return hmac.digest(_secret(pepper), b"refresh tokens", "sha256")
+
+
 class IdentitySettings(Settings):
     """Durations are seconds.
 
@@ -128,7 +132,12 @@ class IdentitySettings(Settings):
     @property
     def refresh_key(self) -> bytes:
         """What the secrets of refresh tokens are derived with."""
-        return hmac.digest(_secret(self.token_pepper), b"refresh tokens", "sha256")
+        return _refresh_key(self.token_pepper)
+
+    @property
+    def retired_refresh_keys(self) -> list[bytes]:
+        """What the secrets of older refresh tokens may have been derived with."""
+        return [_refresh_key(pepper) for pepper in self.retired_peppers.values()]
 
     @property
     def attempts_key(self) -> bytes:

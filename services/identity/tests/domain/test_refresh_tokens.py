@@ -61,6 +61,16 @@ def test_a_token_outlives_a_change_of_the_key() -> None:
     assert RefreshTokens(b"another key").judge(session, tokens.secret(session.id, 1)) is Use.CURRENT
 
 
+@pytest.mark.parametrize("generation", [1, 8])
+def test_an_older_one_is_reused_whichever_key_it_was_made_with(generation: int) -> None:
+    session = a_session(10)
+    changed = RefreshTokens(b"another key", retired=(b"an older key", b"a server's key"))
+
+    assert changed.judge(session, tokens.secret(session.id, generation)) is Use.REUSED
+    assert changed.judge(session, changed.secret(session.id, generation)) is Use.REUSED
+    assert changed.judge(session, tokens.secret(session.id, 11)) is Use.UNKNOWN
+
+
 def test_a_token_is_the_session_and_a_secret_below_bcrypts_cut() -> None:
     session = a_session(1)
     presented = parse(tokens.token(session.id, 1))

@@ -1,6 +1,7 @@
 """An account is exported and erased, over the wire; the other services are away here, and what waits for them waits."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,9 @@ from lumi.identity.v1.privacy_pb2 import (
 )
 from lumi.identity.v1.user_pb2 import DeleteUserRequest, GetUserRequest, PurgeUserRequest, UndeleteUserRequest
 
+from lumi_common.context import Context
 from lumi_common.cuid import cuid
+from lumi_common.db.database import Database
 from lumi_common.db.personal import Key
 from lumi_common.errors import (
     Aborted,
@@ -27,11 +30,20 @@ from lumi_common.errors import (
     PermissionDenied,
     Unauthenticated,
 )
+from lumi_common.personal import Person, PersonalData
+from lumi_identity.clients.holders import holders
 from lumi_identity.storage.personal import PEOPLE
 from services.identity.tests.kit import outbox_of, security_events_of
 from services.identity.tests.rpc.clients import Identity, SignedIn
 
 HOME = PostalAddress(full_name="Ada Lovelace", line1="1 Main St", city="London", postal_code="N1", country="GB")
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_goes_on(db: Database) -> AsyncIterator[None]:
+    """What begins here is not gone on with while another test counts rows."""
+    yield
+    await db.pool.execute("update erasures set step = 'COMPLETE', updated_at = now()")
 
 
 async def a_user(identity: Identity) -> SignedIn:
@@ -185,6 +197,24 @@ async def test_what_staff_did_to_an_account_is_shown_without_them(identity: Iden
     [event] = [each.row for each in rows if each.row.get("type") == "account_unlocked"]
     assert not event.keys() & {"payload", "ip_address", "user_agent"}
     assert any(each.row.get("ip_address") for each in rows)
+
+
+async def test_identity_that_is_asked_again_answers_what_it_did_first(identity: Identity) -> None:
+    ada = await identity.user()
+    address = Address(postal_address=HOME)
+    await ada.client.CreateAddress(CreateAddressRequest(address=address, request_id=str(uuid4())))
+    personal = PersonalData(identity.db, PEOPLE, identity.runtime.broker)
+    own = holders(identity.db, personal, identity.runtime.peer)["identity"]()
+
+    async def asked(request_id: str) -> Any:
+        return await own.erase(Person(ada.id), 0, request_id, Context.system("identity.erasures"))
+
+    once, another = (str(uuid4()) for _ in range(2))
+    first, beside = await asyncio.gather(asked(once), asked(once))
+
+    assert first.erased["identity.request_ids"] == 1
+    assert beside == first == await asked(once)
+    assert (await asked(another)).erased == {}
 
 
 @pytest.mark.parametrize("token", ["x", "AAAA"])

@@ -19,6 +19,7 @@ from lumi_identity.domain.mails import Letter, Template, Texts
 from lumi_identity.domain.one_time_token import Purpose, digest
 from lumi_identity.domain.user import User
 from lumi_identity.storage import mails, one_time_tokens
+from lumi_identity.storage.users import UserRepository
 from lumi_identity.workflows.mailer import Mailer, Shop, pause_after
 from services.identity.tests.kit import KEY_FOR_KEYS, a_user, an_email, doors_of, security_events_of
 
@@ -241,6 +242,30 @@ async def test_no_account_is_mailed_more_links_than_the_limit(db: Database, user
     holders = [await one_time_tokens.find_holder(db, Purpose.RESET_PASSWORD, token) for token in tokens]
     assert len(tokens) == 3
     assert sorted(holders, key=str) == [None, None, user.id]
+
+
+async def test_what_the_old_address_was_mailed_is_not_held_against_the_new_one(
+    db: Database, context: Context, user: User
+) -> None:
+    post = Fake()
+    mailer = a_mailer(db, post, limit=1)
+    await mailer.send_due()
+    async with db.transaction(context) as tx:
+        users, old_email = UserRepository(tx), user.email
+        held = await users.hold(user.id)
+        held.email = an_email()
+        moved = await users.save_changed(held, ["email"], context)
+        await users.move(moved, old_email, context)
+    for _ in range(3):
+        await mails.queue(db, moved.email, Template.VERIFY_EMAIL, {"user_id": user.id})
+
+    await mailer.send_due()
+
+    [before] = [letter for letter in post.to(user.email) if "#token=" in letter.body]
+    [letter] = post.to(moved.email)
+    tokens = [each.body.partition("#token=")[2].split()[0] for each in (before, letter)]
+    holders = [await one_time_tokens.find_holder(db, Purpose.VERIFY_EMAIL, token) for token in tokens]
+    assert holders == [None, user.id]
 
 
 async def test_a_token_waits_sealed_and_survives_a_change_of_the_key(db: Database, user: User) -> None:

@@ -181,7 +181,7 @@ async def test_staff_unlock_while_it_is_tried_from_everywhere(
     async def unlocking() -> None:
         for _ in range(20):
             async with db.transaction(context) as tx:
-                await unlock(tx, ada.id, context)
+                await unlock(tx, ada.id, _KEYS.account(ada.email), context)
 
     tries = (door.tried(ada.email, ip=f"198.51.100.{n % 15}") for n in range(90))
     reasons, *_ = await asyncio.gather(asyncio.gather(*tries), unlocking(), unlocking())
@@ -274,7 +274,7 @@ async def test_unlocking_lets_everybody_try_again(db: Database, doors: Doors, ad
         await door.tried(ada.email)
 
     async with db.transaction(context) as tx:
-        await unlock(tx, ada.id, context)
+        await unlock(tx, ada.id, _KEYS.account(ada.email), context)
 
     assert tuple(await counted(db, ada)) == (0, None)
     assert "account_unlocked" in await security_events_of(db, ada.id)
@@ -290,9 +290,28 @@ async def test_staff_who_unlock_an_account_let_it_be_tried_again(
 
     async with db.transaction(context) as tx:
         users = UserRepository(tx)
-        await users.unlock(await users.hold(ada.id), context)
+        await users.unlock(await users.hold(ada.id), _KEYS.account(ada.email), context)
 
     assert await door.tried(ada.email, PASSWORD) == "in"
+
+
+async def test_unlocking_forgives_what_was_tried_before_there_was_the_account(
+    db: Database, doors: Doors, context: Context
+) -> None:
+    door, email = Door(db, doors, account_tries=10), an_email()
+    for n in range(12):
+        await door.tried(email, ip=f"198.51.100.{n}")
+    for _ in range(6):
+        await door.tried(email)
+    bob = await a_user(doors, context, email=email)
+    assert await door.tried(email, PASSWORD, "203.0.113.1") == "TOO_MANY_ATTEMPTS"
+
+    async with db.transaction(context) as tx:
+        users = UserRepository(tx)
+        await users.unlock(await users.hold(bob.id), _KEYS.account(email), context)
+
+    assert await door.tried(email, PASSWORD, "203.0.113.1") == "in"
+    assert await door.tried(email, PASSWORD) == "in"
 
 
 async def test_a_suspended_user_is_no_guesser(db: Database, doors: Doors, ada: User) -> None:

@@ -1,6 +1,7 @@
 """The secret of a second factor at rest, and its key's change."""
 
 import asyncio
+import threading
 from base64 import b32decode
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 from lumi_common.clock import utc_now
 from lumi_common.context import Context
 from lumi_common.db.database import Database
+from lumi_common.errors import ResourceExhausted
 from lumi_common.principal import Principal
 from lumi_identity.domain import totp
 from lumi_identity.domain.cipher import Cipher
+from lumi_identity.threads import Threads
+from lumi_identity.workflows.sign_in import Challenge
 from lumi_identity.workflows.two_factor import Proof, TwoFactor
-from services.identity.tests.kit import Doors, a_user, doors_of, outbox_of
+from services.identity.tests.kit import PASSWORD, Doors, a_user, doors_of, outbox_of
 
 OLD, NEW = b"the key of last year, to be retired", b"the key of this year, which is present"
 
@@ -22,7 +26,7 @@ class Authenticator:
     """Of a user who has one, and the server that asks for its codes."""
 
     def __init__(self, db: Database, doors: Doors, user_id: str) -> None:
-        self._db, self._doors, self.user_id = db, doors, user_id
+        self._db, self.doors, self.user_id = db, doors, user_id
         self.context = Context("TwoFactorService/EnrollTotp", Principal.user(user_id))
         self._secret, self._step = b"", totp.step_at(utc_now()) - 1
 
@@ -30,7 +34,7 @@ class Authenticator:
         return TwoFactor(
             self._db,
             cipher=Cipher(keys, current=current, use="second factors"),
-            attempts=self._doors.attempts,
+            attempts=self.doors.attempts,
             clock=utc_now,
             issuer="Lumi",
         )
@@ -38,13 +42,13 @@ class Authenticator:
     async def set_up(self, server: TwoFactor) -> None:
         enrolment = await server.enrol(self.context)
         self._secret = b32decode(enrolment.secret)
-        await server.confirm(self.context, self._next())
+        await server.confirm(self.context, self.next_code())
 
     async def accepted(self, server: TwoFactor) -> bool:
         async with self._db.transaction(self.context) as tx:
-            return await server.accept(tx, self.context, self.user_id, Proof(self._next(), ""))
+            return await server.accept(tx, self.context, self.user_id, Proof(self.next_code(), ""))
 
-    def _next(self) -> str:
+    def next_code(self) -> str:
         code = totp.code(self._secret, self._step)
         self._step += 1
         return code
@@ -94,6 +98,27 @@ async def test_a_secret_in_anothers_row_opens_nothing(db: Database, ada: Authent
     async with db.transaction(context) as tx:
         with pytest.raises(ValueError, match="another key"):
             await server.accept(tx, context, bob.id, Proof("123456", ""))
+
+
+async def test_whoever_finds_no_room_keeps_the_code_and_the_challenge(
+    db: Database, ada: Authenticator, context: Context
+) -> None:
+    await ada.set_up(ada.doors.two_factor)
+    email = await db.pool.fetchval("select email from users where id = $1", ada.user_id)
+    signing_in = ada.doors.signing_in
+    challenge = await signing_in.sign_in(context, email=email, password=PASSWORD, fingerprint=None)
+    assert isinstance(challenge, Challenge)
+    given: dict[str, Any] = {"challenge": challenge.token, "proof": Proof(ada.next_code(), ""), "fingerprint": None}
+    hashed, ada.doors.sessions._token_threads = threading.Event(), Threads("tokens", threads=1, waiting=0)
+    hashing = asyncio.create_task(ada.doors.sessions._token_threads.run(hashed.wait))
+    await asyncio.sleep(0)
+
+    with pytest.raises(ResourceExhausted, match="OVERLOADED"):
+        await signing_in.verify(context, **given)
+    hashed.set()
+    await hashing
+
+    assert (await signing_in.verify(context, **given)).user.id == ada.user_id
 
 
 async def test_no_recovery_code_is_kept_as_it_is(db: Database, ada: Authenticator) -> None:

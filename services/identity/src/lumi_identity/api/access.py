@@ -13,6 +13,7 @@ from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import InvalidArgument, Reason
+from lumi_common.rpc.convert import masked
 from lumi_identity.api import convert
 from lumi_identity.domain import role as domain
 from lumi_identity.storage.access import (
@@ -228,7 +229,7 @@ def _changes(
     request: pb.UpdateRoleRequest | pb.UpdatePermissionRequest, given: Role | Permission, *, required: str
 ) -> dict[str, str | None]:
     """The columns to change: those of the mask, or those that are set where there is none."""
-    paths = convert.masked(request.update_mask, given, ("description", required))
+    paths = masked(request.update_mask, given, ("description", required))
     if required in paths and not getattr(given, required):
         raise InvalidArgument(Reason.INVALID_REQUEST, f"{required} must be given", field="update_mask")
     return {name: getattr(given, name) or None for name in paths}

@@ -19,6 +19,7 @@ from lumi_common.context import Context
 from lumi_common.cuid import cuid
 from lumi_common.db.database import Database
 from lumi_common.errors import InvalidArgument, Reason
+from lumi_common.rpc.convert import masked
 from lumi_identity.api import convert
 from lumi_identity.domain import address as domain
 from lumi_identity.storage.addresses import LISTING, AddressRepository
@@ -67,7 +68,7 @@ class AddressService(AddressServiceServicer):
         return command.answer
 
     async def UpdateAddress(self, request: UpdateAddressRequest, context: Context) -> Address:
-        given, paths = request.address, convert.masked(request.update_mask, request.address, _SETTABLE)
+        given, paths = request.address, masked(request.update_mask, request.address, _SETTABLE)
         if "postal_address" in paths and not given.HasField("postal_address"):
             raise InvalidArgument(
                 Reason.INVALID_REQUEST, "the mask names it and it is not there", field="address.postal_address"

@@ -5,8 +5,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from lumi.common.v1.address_pb2 import PostalAddress
 from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, security_event_pb2, session_pb2, user_pb2
@@ -14,7 +12,7 @@ from lumi.identity.v1 import access_pb2, address_pb2, audit_pb2, auth_pb2, secur
 from lumi_common.db.database import Row
 from lumi_common.errors import InvalidArgument, Reason
 from lumi_common.rpc.auth import Jwks
-from lumi_common.rpc.convert import time_from_proto, time_to_proto
+from lumi_common.rpc.convert import masked, time_from_proto, time_to_proto
 from lumi_common.rpc.revocations import Told
 from lumi_identity.domain.address import Address, check_country
 from lumi_identity.domain.phone import e164
@@ -43,18 +41,6 @@ def user_to_proto(user: User) -> user_pb2.User:
         etag=user.etag,
         delete_time=time_to_proto(user.deleted_at),
     )
-
-
-def masked(mask: FieldMask, given: Message, settable: Collection[str]) -> set[str]:
-    """The fields to change: those of the mask, or those that are set where there is none.
-
-    Raises InvalidArgument for a mask that names anything but `settable`.
-    """
-    paths = set(mask.paths)
-    if paths.difference(settable):
-        only = ", ".join(settable)
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
-    return paths or {field.name for field, _ in given.ListFields()}.intersection(settable)
 
 
 def changes_of_user(

@@ -37,6 +37,7 @@ from lumi_identity.domain.user import composed, normalised_email
 from lumi_identity.storage.access import RoleRepository, get_holdings
 from lumi_identity.storage.erasures import expect_not_erased
 from lumi_identity.storage.users import LISTING, UserRepository
+from lumi_identity.workflows.attempts import Attempts
 
 _OWNERS = ("first_name", "last_name", "phone")
 _STAFFS = ("email", *_OWNERS)
@@ -50,12 +51,13 @@ class UserService(UserServiceServicer):
         db: Database,
         clock: Clock,
         *,
+        attempts: Attempts,
         no_password: str,
         phone_region: str,
         undelete_window: timedelta,
         hearing: timedelta,
     ) -> None:
-        self._db, self._clock, self._no_password = db, clock, no_password
+        self._db, self._clock, self._attempts, self._no_password = db, clock, attempts, no_password
         self._region, self._window, self._hearing = phone_region, undelete_window, hearing
 
     async def GetMe(self, request: GetMeRequest, context: Context) -> User:
@@ -131,7 +133,8 @@ class UserService(UserServiceServicer):
                 users = UserRepository(command)
                 user = await users.hold(request.id)
                 user.expect(request.etag)
-                command.answer = convert.user_to_proto(await users.unlock(user, context))
+                unlocked = await users.unlock(user, self._attempts.account_key(user.email), context)
+                command.answer = convert.user_to_proto(unlocked)
         return command.answer
 
     async def RemoveTwoFactor(self, request: RemoveTwoFactorRequest, context: Context) -> User:

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 from lumi.common.v1 import personal_pb2 as pb
 
 from lumi_common.context import Context
-from lumi_common.db.database import Database
+from lumi_common.db.database import Database, Row
 from lumi_common.db.personal import Key
+from lumi_common.db.request import Command
 from lumi_common.events.streams import CONTEXTS
 from lumi_common.personal import Person, PersonalData
 from lumi_common.rpc.channel import PeerChannel
@@ -65,12 +66,20 @@ class Peer:
         asked = pb.ErasePersonalDataRequest(
             user_id=person.user_id, guest_ids=person.guest_ids, start_seq=start_seq, request_id=request_id
         )
-        answer = await self._erase(asked, context)
-        return Told(_counts(answer.erased), _counts(answer.left), answer.next_seq)
+        return _told(await self._erase(asked, context))
 
     async def forget_events(self, until_seq: int, request_id: str, context: Context) -> tuple[bool, int]:
         answer = await self._forget(pb.ForgetEventsRequest(until_seq=until_seq, request_id=request_id), context)
         return answer.forgotten, answer.until_seq
+
+
+class _Question(Command):
+    """What identity asks itself: no method's name says what type the answer is."""
+
+    def _take(self, row: Row | None) -> bool:
+        if row is not None:
+            self.answer = pb.ErasePersonalDataResponse.FromString(row["response"])
+        return row is not None
 
 
 class Own:
@@ -86,17 +95,26 @@ class Own:
         return [row_to_proto(self._db.schema, row) for row in rows], further
 
     async def erase(self, person: Person, start_seq: int, request_id: str, context: Context) -> Told:
-        async with self._db.transaction(context, "erasure.emptied") as tx:
-            done = await self._personal.erase(tx, person, start_seq)
-        schema = self._db.schema
-        return Told(
-            {f"{schema}.{table}": rows for table, rows in done.erased.items() if rows},
-            {f"{schema}.{table}": rows for table, rows in done.left.items() if rows},
-            done.next_seq,
+        asked = pb.ErasePersonalDataRequest(
+            user_id=person.user_id, guest_ids=person.guest_ids, start_seq=start_seq, request_id=request_id
         )
+        # A context of its own: what else the erasure writes is not under this request id.
+        of_its_own = Context(
+            context.method, context.principal, traceparent=context.traceparent, deadline=context.deadline
+        )
+        async with _Question(self._db, asked, of_its_own) as command:
+            if command.fresh:
+                done = await self._personal.erase(command, person, start_seq)
+                command.answer = pb.ErasePersonalDataResponse(
+                    erased=self._counts(done.erased), left=self._counts(done.left), next_seq=done.next_seq
+                )
+        return _told(command.answer)
 
     async def forget_events(self, until_seq: int, request_id: str, context: Context) -> tuple[bool, int]:
         return await self._personal.forget_events(until_seq)
+
+    def _counts(self, counts: Mapping[str, int]) -> list[pb.RowCount]:
+        return [pb.RowCount(table=f"{self._db.schema}.{table}", rows=rows) for table, rows in counts.items() if rows]
 
 
 def holders(
@@ -110,5 +128,6 @@ def holders(
     return {name: partial(made, name) for name in CONTEXTS}
 
 
-def _counts(counts: Sequence[pb.RowCount]) -> dict[str, int]:
-    return {count.table: count.rows for count in counts}
+def _told(answer: pb.ErasePersonalDataResponse) -> Told:
+    erased, left = ({count.table: count.rows for count in counts} for counts in (answer.erased, answer.left))
+    return Told(erased, left, answer.next_seq)

@@ -3,6 +3,7 @@
 import hmac
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -52,16 +53,16 @@ class RefreshTokens:
     """Makes and judges refresh tokens, `<session id>.<43 characters that stand for 256 bits>`.
 
     The secret part is derived from `key`, session and generation, so that the same successor can be given again.
-    What is stored is its bcrypt hash, and that is what decides: a token outlives a change of the key.
+    What is stored is its bcrypt hash, and that is what decides: a token outlives a change of the key. Of older ones
+    there is no hash: by the `retired` keys those are known that were made before a change.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes, *, retired: Iterable[bytes] = ()) -> None:
+        self._key, self._keys = key, (key, *retired)
 
     def secret(self, session_id: str, generation: int) -> str:
         """The secret part of this generation's token."""
-        digest = hmac.digest(self._key, f"{session_id}.{generation}".encode(), "sha256")
-        return urlsafe_b64encode(digest).decode().rstrip("=")
+        return _derived(self._key, session_id, generation)
 
     def token(self, session_id: str, generation: int) -> str:
         """What the client keeps."""
@@ -80,8 +81,9 @@ class RefreshTokens:
             return Use.REPEATED if recent else Use.REUSED
         given = secret.encode()
         for generation in range(session.generation - 2, 0, -1):
-            if hmac.compare_digest(given, self.secret(session.id, generation).encode()):
-                return Use.REUSED
+            for key in self._keys:
+                if hmac.compare_digest(given, _derived(key, session.id, generation).encode()):
+                    return Use.REUSED
         return Use.UNKNOWN
 
 
@@ -89,6 +91,11 @@ def parse(token: str) -> Presented | None:
     """The parts of a refresh token, None for what does not look like one."""
     parts = _TOKEN.fullmatch(token)
     return None if parts is None else Presented(parts["session"], parts["secret"])
+
+
+def _derived(key: bytes, session_id: str, generation: int) -> str:
+    digest = hmac.digest(key, f"{session_id}.{generation}".encode(), "sha256")
+    return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _matches(secret: str, hashed: str) -> bool:

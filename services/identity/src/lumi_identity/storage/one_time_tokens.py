@@ -1,4 +1,6 @@
-"""One-time tokens, of which the digest alone is kept; a row stays until it has expired, used or not."""
+"""One-time tokens, of which the digest alone is kept; a row stays until it has expired or its account gets another
+address, used or not.
+"""
 
 from datetime import timedelta
 
@@ -34,6 +36,7 @@ _ISSUE = Statement(
     .returning(_t.expires_at)
 )
 _END = Statement(_used.where(_OF_USER, _PURPOSE, _t.used_at.is_(None)).returning(_t.id))
+_REMOVE = Statement(delete(one_time_tokens).where(_OF_USER, _PURPOSE).returning(_t.id))
 _USE = Statement(_used.where(*_THIS).returning(_t.user_id))
 _HOLDER = Statement(select(_t.user_id).where(*_THIS))
 _COUNT = Statement(select(func.count()).where(_OF_USER, _PURPOSE, _t.expires_at > func.now()))
@@ -49,6 +52,11 @@ async def issue(on: Executor, user_id: str, purpose: Purpose, token: str, life: 
 async def end(on: Executor, user_id: str, purpose: Purpose) -> None:
     """Make every token that a user has for this purpose good for nothing; the user is held."""
     await on.fetch(_END, user_id=user_id, purpose=purpose)
+
+
+async def remove(on: Executor, user_id: str, purpose: Purpose) -> None:
+    """Make them good for nothing likewise, and let none of them count any more."""
+    await on.fetch(_REMOVE, user_id=user_id, purpose=purpose)
 
 
 async def find_holder(on: Executor, purpose: Purpose, token: str) -> str | None:

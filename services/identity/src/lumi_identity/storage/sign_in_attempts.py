@@ -205,10 +205,11 @@ _whose = (
 LOCKED_OUT = Statement(event(SecurityEvent.LOCKED_OUT, _whose, _whose.c.id, details=bindparam("details", type_=JSONB)))
 """Write down that a source, or every source that the account does not know, has to wait."""
 
-# Locked in the order of RESERVE, the row of all sources last.
+# By the key, too: what was tried before there was the account names no user. Locked in the order of RESERVE, the row of
+# all sources last.
 _held = (
     select(_t.account_key, _t.source_key)
-    .where(_t.user_id == bindparam("user_id", type_=Text))
+    .where(or_(_t.user_id == bindparam("user_id", type_=Text), _t.account_key == _ACCOUNT))
     .order_by(_t.account_key, _t.source_key.desc())
     .with_for_update()
     .cte("held")
@@ -237,15 +238,15 @@ _FORGET = Statement(
 )
 
 
-async def forgive(on: Executor, user_id: str) -> None:
+async def forgive(on: Executor, user_id: str, account_key: str) -> None:
     """Forget the failed tries at an account; the caller sees to the user's row and to the security event."""
-    await on.fetch(_FORGIVE, user_id=user_id)
+    await on.fetch(_FORGIVE, user_id=user_id, account_key=account_key)
 
 
-async def unlock(on: Executor, user_id: str, context: Context) -> None:
+async def unlock(on: Executor, user_id: str, account_key: str, context: Context) -> None:
     """Forget, in the caller's transaction, every failed try at an account, so that nobody has to wait any longer."""
     await on.fetch(_UNLOCK, user_id=user_id, **facts(context))
-    await forgive(on, user_id)
+    await forgive(on, user_id, account_key)
 
 
 async def forget_old(on: Executor) -> None:

@@ -107,7 +107,9 @@ class UserRepository(Repository[User]):
         """See to it that an account, which is held, is reached at its new e-mail alone, and tell the old one so."""
         await note(self._on, SecurityEvent.EMAIL_CHANGED, user.id, context)
         for purpose in (Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD):
-            await one_time_tokens.end(self._on, user.id, purpose)
+            # Not only ended: what the old address was mailed does not count at the new one, which would otherwise wait
+            # in vain for a link. Staff alone change an address, so nobody fills mailboxes by it.
+            await one_time_tokens.remove(self._on, user.id, purpose)
         await queue(self._on, old_email, Template.EMAIL_CHANGED, {"user_id": user.id})
         await queue(self._on, user.email, Template.VERIFY_EMAIL, {"user_id": user.id})
 
@@ -123,9 +125,9 @@ class UserRepository(Repository[User]):
         await note(self._on, SecurityEvent.ACCOUNT_REACTIVATED, user.id, context)
         return saved
 
-    async def unlock(self, user: User, context: Context) -> User:
+    async def unlock(self, user: User, account_key: str, context: Context) -> User:
         """Forget the failed sign-ins of an account, which is held; the same account where there were none."""
-        await forgive(self._on, user.id)
+        await forgive(self._on, user.id, account_key)
         row = await self._on.fetchrow(_UNLOCKED, user_id=user.id)
         if row is None:
             return user

@@ -115,7 +115,7 @@ class Accounts:
             user.verify_email(self._clock())  # the mail reached them
             await UserRepository(tx).save(user, "user.password_reset")
             await end_sessions(tx, user.id, SecurityEvent.PASSWORD_RESET, context)
-            await unlock(tx, user.id, context)
+            await unlock(tx, user.id, self._attempts.account_key(user.email), context)
             await mails.queue(tx, user.email, Template.PASSWORD_CHANGED, {"user_id": user.id})
 
     async def change_password(self, context: Context, *, current: str, password: str) -> None:

@@ -75,6 +75,10 @@ class Attempts:
         # Those that are here at once take turns before the limit refuses one: the right ones among them make room.
         self._turns: WeakValueDictionary[str, Semaphore] = WeakValueDictionary()
 
+    def account_key(self, email: str) -> str:
+        """What the tries at the account of this address are kept under."""
+        return self._keys.account(email)
+
     @asynccontextmanager
     async def reserve(self, context: Context, email: str) -> AsyncIterator[Attempt]:
         """One try at the account of this address, if there is one or not; raises ResourceExhausted with the `seconds`

@@ -43,8 +43,8 @@ class Shop:
 class Mailer:
     """Sends what is due; any number of processes may do so at once.
 
-    `lives` is how long a link is good. `limit` is how many links of a kind an account is mailed within that time: who
-    is refused another has a good one in the mailbox. Tokens wait in the queue sealed by `cipher`.
+    `lives` is how long a link is good. `limit` is how many links of a kind an account is mailed at one address within
+    that time: who is refused another has a good one in the mailbox. Tokens wait in the queue sealed by `cipher`.
     """
 
     def __init__(

@@ -37,6 +37,13 @@ class AccessToken(NamedTuple):
     expires_at: datetime
 
 
+class Prepared(NamedTuple):
+    """A session to begin with, and the hash of its first token."""
+
+    session_id: str
+    refresh_token_hash: str
+
+
 class Sessions:
     """Sessions of users.
 
@@ -56,10 +63,16 @@ class Sessions:
         self._database, self._refresh_tokens, self._keyring = database, tokens, keyring
         self._token_threads, self._life, self._stepped_up = threads, life, stepped_up
 
-    async def begin(self, context: Context, user: User, *, fingerprint: str | None) -> Tokens | None:
-        """A new session; None for a user who was suspended, deleted or given another password since they were read."""
+    async def prepare(self) -> Prepared:
+        """What costs time of a new session; raises ResourceExhausted when there is no room for it."""
         session_id = cuid()
-        hashed = await self._token_threads.run(self._refresh_tokens.hash, session_id, 1)
+        return Prepared(session_id, await self._token_threads.run(self._refresh_tokens.hash, session_id, 1))
+
+    async def begin(
+        self, context: Context, user: User, *, fingerprint: str | None, prepared: Prepared | None = None
+    ) -> Tokens | None:
+        """A new session; None for a user who was suspended, deleted or given another password since they were read."""
+        session_id, hashed = prepared or await self.prepare()
         known = {"user_id": user.id, "password_hash": user.password_hash}
         while (found := await self._database.fetchrow(sessions.FIND_USER, **known)) is not None:
             opened = await self._database.fetchrow(

@@ -94,6 +94,8 @@ class SignIn:
             raise _no_challenge()
         user = UserRepository.row(row)
         async with self._attempts.reserve(context, user.email) as attempt:
+            # Before the code is taken: who finds no room here may try again with the same one.
+            prepared = await self._sessions.prepare()
             async with self._database.transaction(context) as tx:
                 right = await self._two_factor.accept(tx, context, user.id, proof)
                 if right and not await one_time_tokens.use(tx, Purpose.TWO_FACTOR, challenge):
@@ -101,7 +103,7 @@ class SignIn:
             if not right:
                 await attempt.failed(user.id, SecurityEvent.TWO_FACTOR_FAILED)
                 raise wrong_code(proof)
-            tokens = await self._sessions.begin(context, user, fingerprint=fingerprint)
+            tokens = await self._sessions.begin(context, user, fingerprint=fingerprint, prepared=prepared)
             if tokens is None:
                 raise _no_challenge()
             await attempt.succeeded()
