@@ -17,7 +17,11 @@ from lumi_common.db.statement import Statement
 from lumi_common.events.broker import Broker
 from lumi_common.events.forgetting import Memory
 
-EVENTS_AT_ONCE = 20_000
+EVENTS_AT_ONCE = ANSWERS_AT_ONCE = 20_000
+# An answer is searched for each of somebody's ids: of who was many guests fewer answers are looked at.
+_SEARCHES_AT_ONCE = 500_000
+# Where to go on is a place among the events, or beyond it a time among the answers, in microseconds.
+_ANSWERS_FROM = 1 << 62
 
 # Names carry no schema: the connection's search path leads to the service's own. Whoever does something to an account
 # without a token, such as to sign up, is taken for its owner.
@@ -37,13 +41,24 @@ select count(*) as looked_at, max(seq) as last, count(*) filter (where theirs an
 from part
 """)
 )
-# An answer to somebody else may be about them, too. The id is in each that is, and in no other.
+_LAST_EVENTS = Statement(text(f"select greatest(max(seq) - {EVENTS_AT_ONCE}, 0) from outbox_events"))
+# An answer to somebody else may be about them, too. The id is in each that is, and in no other. They are looked at in
+# the order of their expiry, which is that of their making: what comes meanwhile is come to.
 _ANSWERS = Statement(
     text("""
-delete from request_ids
-where principal = any(cast(:principals as text[])) or exists (
-  select from unnest(cast(:ids as text[])) as id where position(convert_to(id, 'UTF8') in response) > 0
-) returning method
+with part as (
+  select ctid as place, expires_at, principal = any(cast(:principals as text[])) or exists (
+    select from unnest(cast(:ids as text[])) as id where position(convert_to(id, 'UTF8') in response) > 0
+  ) as theirs
+  from request_ids
+  where expires_at > timestamptz 'epoch' + cast(:after as bigint) * interval '1 microsecond'
+  order by expires_at fetch first (:most) rows with ties
+), gone as (
+  delete from request_ids where ctid = any(array(select place from part where theirs)) returning method
+)
+select count(*) as looked_at, cast(extract(epoch from max(expires_at)) * 1000000 as bigint) as last,
+  (select count(*) from gone) as gone
+from part
 """)
 )
 _LETTERS = Statement(
@@ -80,7 +95,7 @@ class Person:
 class Erased:
     """What a call did, by table: rows that were emptied or deleted, and rows that are to go and cannot yet.
 
-    `next_seq` is where to go on among the events, 0 when each was looked at.
+    `next_seq` is where to go on among the events and then the answers, 0 when each was looked at.
     """
 
     erased: Counter[str] = field(default_factory=Counter)
@@ -100,20 +115,19 @@ class PersonalData:
         return rows, Key(rows[-1].table, rows[-1].key) if len(rows) == limit else None
 
     async def erase(self, tx: Executor, person: Person, start_seq: int = 0) -> Erased:
-        """Empty what is kept of their calls, a part of the events at a time; again it finds what has come since.
+        """Empty what is kept of their calls, a part at a time; again it finds what has come since.
 
-        The rest is looked through once, with the last part: whole tables are.
+        The events come first, then the answers, and with the last of these the rest, which is little.
         """
         done = Erased()
-        events = await tx.fetchrow(_EVENTS, ids=person.ids, after=start_seq)
-        assert events is not None
-        done.erased["outbox_events"] = events["emptied"]
-        done.left["outbox_events"] = events["waiting"]
-        if events["looked_at"] == EVENTS_AT_ONCE:
-            done.next_seq = events["last"]
+        if start_seq < _ANSWERS_FROM:
+            done.next_seq = await self._empty_events(tx, person, start_seq, done)
+        if not done.next_seq:
+            done.next_seq = await self._delete_answers(tx, person, max(start_seq - _ANSWERS_FROM, 0), done)
+        if done.next_seq:
             return done
-        answers = await tx.fetch(_ANSWERS, ids=person.ids, principals=person.principals)
-        done.erased["request_ids"] = len(answers)
+        if start_seq >= _ANSWERS_FROM:  # it took a while: what was written meanwhile is among the last
+            await self._empty_events(tx, person, await tx.fetchval(_LAST_EVENTS), done)
         done.erased["dead_letters"] = await self._empty_letters(tx, person)
         if self._people.naming is not None:
             for row in await tx.fetch(self._people.naming, user_id=person.user_id):
@@ -126,6 +140,22 @@ class PersonalData:
             return await self._memory.forget(until_seq), until_seq
         end = await self._memory.end()
         return end == 0, end
+
+    async def _empty_events(self, tx: Executor, person: Person, after: int, done: Erased) -> int:
+        """A part of them; where the next begins, 0 behind the last."""
+        part = await tx.fetchrow(_EVENTS, ids=person.ids, after=after)
+        assert part is not None
+        done.erased["outbox_events"] += part["emptied"]
+        done.left["outbox_events"] += part["waiting"]
+        return int(part["last"]) if part["looked_at"] == EVENTS_AT_ONCE else 0
+
+    async def _delete_answers(self, tx: Executor, person: Person, after: int, done: Erased) -> int:
+        """A part of them; where the next begins, 0 behind the last."""
+        most = min(ANSWERS_AT_ONCE, _SEARCHES_AT_ONCE // len(person.ids))
+        part = await tx.fetchrow(_ANSWERS, ids=person.ids, principals=person.principals, after=after, most=most)
+        assert part is not None
+        done.erased["request_ids"] += part["gone"]
+        return _ANSWERS_FROM + int(part["last"]) if part["looked_at"] >= most else 0
 
     async def _empty_letters(self, tx: Executor, person: Person) -> int:
         emptied = 0

@@ -45,3 +45,15 @@ async def test_what_is_rolled_back_is_never_told(database: Database, context: Co
             raise LookupError
 
     assert heard == []
+
+
+async def test_where_only_one_row_would_be_heard_of_nothing_is_revoked(
+    database: Database, context: Context, heard: list[str]
+) -> None:
+    async with database.transaction(context) as transaction:
+        for on in (database, database.on(context), transaction):
+            for fetch in (on.fetchrow, on.fetchval):
+                with pytest.raises(TypeError, match="revokes"):
+                    await fetch(_REVOKE)
+
+    assert heard == []

@@ -16,7 +16,7 @@ from lumi_common.errors import Unavailable
 from lumi_common.events.broker import Broker
 from lumi_common.events.forgetting import Memory
 from lumi_common.events.streams import Durable
-from lumi_common.personal import EVENTS_AT_ONCE, Erased, Person, PersonalData
+from lumi_common.personal import ANSWERS_AT_ONCE, EVENTS_AT_ONCE, Erased, Person, PersonalData
 
 _TELL = Statement(
     text(
@@ -83,7 +83,7 @@ async def test_what_is_not_published_yet_is_left(here: World) -> None:
     assert (await erase(here, Person(ada))).left["outbox_events"] == 0
 
 
-async def test_events_are_looked_at_a_part_at_a_time_and_the_rest_once_with_the_last(here: World) -> None:
+async def test_events_are_looked_at_a_part_at_a_time_and_the_rest_with_the_last(here: World) -> None:
     ada = cuid()
     await tell(here, ada)
     await here.database.fetch(_ANSWER, principal=f"user:{ada}", id="hers", response="x")
@@ -97,6 +97,51 @@ async def test_events_are_looked_at_a_part_at_a_time_and_the_rest_once_with_the_
 
     assert (first.erased, first.next_seq > 0) == ({"outbox_events": EVENTS_AT_ONCE}, True)
     assert (second.erased, second.next_seq) == ({"outbox_events": 1, "request_ids": 1, "dead_letters": 0}, 0)
+
+
+async def test_answers_are_looked_at_a_part_at_a_time_and_the_rest_with_the_last(here: World) -> None:
+    ada, bob = cuid(), cuid()
+    for id, principal, response in (("first", f"user:{ada}", "x"), ("last", f"user:{bob}", f"... {ada} ...")):
+        await here.database.fetch(_ANSWER, principal=principal, id=id, response=response)
+    names = "principal, method, request_id, request_hash, response, expires_at"
+    rows = 2 * ANSWERS_AT_ONCE + 100  # seven of each moment: a part would end between them
+    await here.run(
+        f"insert into request_ids ({names}) select 'user:bob', 'm', cast(n as text), '', '',"
+        f" now() + interval '1 hour' * (n / 7) from generate_series(1, {rows}) n"
+    )
+    await here.run("update request_ids set expires_at = now() + interval '9 years' where request_id = 'last'")
+
+    first = await erase(here, Person(ada))
+    await tell(here, ada)
+    second = await erase(here, Person(ada), first.next_seq)
+    third = await erase(here, Person(ada), second.next_seq)
+
+    assert [each.erased["request_ids"] for each in (first, second, third)] == [1, 0, 1]
+    assert [each.next_seq > 0 for each in (first, second, third)] == [True, True, False]
+    assert "dead_letters" not in {**first.erased, **second.erased}
+    # What was told after the events were looked at.
+    assert third.erased["outbox_events"] == 1
+    assert await here.ask("select count(*) from request_ids") == rows
+
+
+async def test_beyond_the_last_answer_there_is_nothing_to_do(here: World) -> None:
+    await here.database.fetch(_ANSWER, principal="user:bob", id="his", response="x")
+
+    assert (await erase(here, Person(cuid()), 2**63 - 2)).next_seq == 0
+
+
+async def test_of_who_was_many_guests_fewer_answers_are_looked_at_and_none_is_missed(here: World) -> None:
+    ada, guests = cuid(), [cuid() for _ in range(1000)]
+    await here.run(
+        "insert into request_ids (principal, method, request_id, request_hash, response, expires_at)"
+        " select 'user:bob', 'm', cast(n as text), '', '', now() + interval '1 hour' from generate_series(1, 600) n"
+    )
+    await here.database.fetch(_ANSWER, principal=f"guest:{guests[-1]}", id="theirs", response="x")
+
+    first = await erase(here, Person(ada, guests))
+    second = await erase(here, Person(ada, guests), first.next_seq)
+
+    assert (first.erased["request_ids"], second.erased["request_ids"], second.next_seq) == (0, 1, 0)
 
 
 async def test_answers_to_them_and_about_them_go(here: World) -> None:

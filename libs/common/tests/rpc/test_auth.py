@@ -1,3 +1,5 @@
+import asyncio
+
 import grpc
 import jwt
 import pytest
@@ -11,6 +13,7 @@ from lumi_common.principal import Principal
 from lumi_common.rpc.auth import TokenSigner, TokenVerifier, public_jwk
 from lumi_common.rpc.channel import PeerChannel
 from lumi_common.rpc.jwks import keys_of
+from lumi_common.rpc.shared import AGAIN_SECONDS
 
 USER = Principal(
     "user", id_of("user"), id_of("session"), frozenset({"orders.read", "orders.cancel"}), stepped_up_until=1_100
@@ -150,13 +153,38 @@ async def test_known_keys_stay_good_while_identity_is_away(world):
     assert await world.verifier.verify(world.token()) == USER
 
 
-async def test_without_any_key_the_service_is_unavailable_and_tries_again_at_once(world):
+async def test_without_any_key_the_service_is_unavailable_and_soon_tries_again(world):
     world.away = True
-    with pytest.raises(Unavailable):
-        await world.verifier.verify(world.token())
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await world.verifier.verify(world.token())
+    assert world.asked == 1
 
-    world.away = False
+    world.away, world.now = False, world.now + AGAIN_SECONDS
     assert await world.verifier.verify(world.token()) == USER
+
+
+@pytest.mark.parametrize("gone", [0, 1], ids=["all stay", "who began is gone"])
+async def test_many_who_wait_for_keys_wait_for_one_attempt(world, gone):
+    answer = asyncio.Event()
+
+    async def late():
+        world.asked += 1
+        await answer.wait()
+        raise Unavailable("UNAVAILABLE")
+
+    verifier = TokenVerifier(late, clock=lambda: world.now)
+    waiting = [asyncio.create_task(verifier.verify(world.token())) for _ in range(300)]
+    await asyncio.sleep(0.01)
+    for task in waiting[:gone]:
+        task.cancel()
+    await asyncio.sleep(0)
+    answer.set()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert world.asked == 1
+    assert [type(each) for each in outcomes[gone:]] == [Unavailable] * (300 - gone)
+    assert len(set(map(id, outcomes[gone:]))) == 300 - gone
 
 
 async def test_no_more_tokens_are_remembered_than_there_is_room_for(world):

@@ -9,6 +9,7 @@ import pytest
 from libs.common.tests.rpc.echo import METHOD, SayRequest, SayResponse, id_of
 from lumi_common.context import Context
 from lumi_common.errors import (
+    Internal,
     InvalidArgument,
     LumiError,
     NotFound,
@@ -160,7 +161,36 @@ async def test_what_identity_will_never_take_does_not_hold_up_the_rest(calls, id
     await calls.send(identity.record)
 
     assert [row.ip_address for row in identity.rows] == ["192.0.2.2"]
-    assert {record.message for record in caplog.records} >= {"refused access was not understood"}
+    assert {record.message for record in caplog.records} >= {"refused access is given up"}
+
+
+@pytest.mark.parametrize("fault", [Internal(Reason.INTERNAL), KeyError("of identity itself")], ids=["peer", "own"])
+async def test_what_identity_always_fails_at_is_given_up_and_that_is_said(calls, identity, caplog, fault):
+    for _ in range(3):
+        calls.note(call(), MISSING)
+    identity.fault = fault
+    for _ in range(refused.MOST_TRIES - 1):
+        await calls.send(identity.record)
+    calls.note(call("192.0.2.2"), MISSING)
+    assert "refused access is given up" not in caplog.messages
+    await calls.send(identity.record)
+    identity.fault = None
+    await calls.send(identity.record)
+
+    assert [row.ip_address for row in identity.rows] == ["192.0.2.2"]
+    assert next(record.calls for record in caplog.records if "given up" in record.message) == 3
+
+
+@pytest.mark.parametrize("fault", [OSError("away"), Unavailable(Reason.UNAVAILABLE)], ids=["nobody", "away"])
+async def test_however_long_identity_is_away_nothing_is_given_up(calls, identity, fault):
+    calls.note(call(), MISSING)
+    identity.fault = fault
+    for _ in range(2 * refused.MOST_TRIES):
+        await calls.send(identity.record)
+    identity.fault = None
+    await calls.send(identity.record)
+
+    assert [row.count for row in identity.rows] == [1]
 
 
 async def test_whatever_clients_say_of_themselves_is_taken(calls, identity):

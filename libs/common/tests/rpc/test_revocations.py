@@ -1,5 +1,6 @@
 """What was taken from somebody is refused in a process that only hears of it."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from lumi_common.rpc.claims import USER_SECONDS
 from lumi_common.rpc.convert import time_to_proto
 from lumi_common.rpc.jwks import revocations_of
 from lumi_common.rpc.revocations import Revocation, Revocations, Told
+from lumi_common.rpc.shared import AGAIN_SECONDS
 
 ADA = Principal.user(id_of("ada"), ["orders.read"], id_of("session"))
 
@@ -146,12 +148,44 @@ async def test_while_identity_is_away_what_is_known_stays_and_one_line_says_so(
 
 async def test_nobody_is_let_in_before_it_is_known_what_was_revoked(world: World) -> None:
     world.away = True
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await world.verifier.verify(world.token())
+    assert len(world.asked) == 1
+
+    world.away, world.now = False, world.now + AGAIN_SECONDS
+    world.told = [Told([Revocation(ADA.id, datetime.fromtimestamp(world.now, UTC))], "1", more=False)]
+    assert not await world.is_taken(world.token(before=1))
+
+
+async def test_many_who_wait_wait_for_one_attempt_though_who_began_it_is_gone(world: World) -> None:
+    answer = asyncio.Event()
+
+    async def late(cursor: str) -> Told:
+        await answer.wait()
+        return await world.source(cursor)
+
+    world.away, world.revocations._source = True, late
+    first, *waiting = [asyncio.create_task(world.verifier.verify(world.token())) for _ in range(300)]
+    await asyncio.sleep(0.01)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    answer.set()
+    outcomes = await asyncio.gather(*waiting, world.verifier.verify(world.token()), return_exceptions=True)
+
+    assert {type(each) for each in outcomes} == {Unavailable}
+    assert world.asked == [""]
+
+
+async def test_what_is_known_after_a_failure_lets_in_at_once(world: World) -> None:
+    world.away = True
     with pytest.raises(Unavailable):
         await world.verifier.verify(world.token())
 
     world.away = False
-    world.told = [Told([Revocation(ADA.id, datetime.fromtimestamp(world.now, UTC))], "1", more=False)]
-    assert not await world.is_taken(world.token(before=1))
+    await world.revocations.look()
+    assert await world.is_taken(world.token())
 
 
 async def test_it_is_forgotten_when_no_token_can_be_that_old(world: World) -> None:

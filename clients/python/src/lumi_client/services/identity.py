@@ -1123,8 +1123,9 @@ class TwoFactorService(Service):
         """Makes the authenticator that was enrolled the account's second factor, by a code of it; answers ten recovery
         codes, which are told here and never again.
 
-        INVALID_ARGUMENT TWO_FACTOR_CODE_INVALID for a wrong code. FAILED_PRECONDITION TWO_FACTOR_NOT_ENROLLED when
-        nothing was enrolled, TWO_FACTOR_ENABLED when it has been confirmed already.
+        INVALID_ARGUMENT TWO_FACTOR_CODE_INVALID for a wrong code. RESOURCE_EXHAUSTED TOO_MANY_ATTEMPTS after some
+        of them. FAILED_PRECONDITION TWO_FACTOR_NOT_ENROLLED when nothing was enrolled, TWO_FACTOR_ENABLED when it
+        has been confirmed already.
         """
         request = two_factor_pb2.ConfirmTotpRequest(code=code)
         return await self._caller.call(self._CONFIRM_TOTP, request, timeout)

@@ -55,7 +55,7 @@ class Executor(Protocol):
         """Every row."""
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
-        """The first row, or None."""
+        """The first row, or None; TypeError for a statement that revokes."""
 
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
         """The first column of the first row, or None."""
@@ -146,6 +146,7 @@ class Database:
             return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        _check_one_row(statement)
         arguments = statement.arguments(values)
         with statement_span(statement, current_call.get()):
             connection = await self._take()
@@ -276,6 +277,7 @@ class Transaction:
             return rows
 
     async def fetchrow(self, statement: Statement, /, **values: Any) -> Row | None:
+        _check_one_row(statement)
         if statement.writes_outbox:
             values["headers"], self.wrote_outbox = self.context.headers, True
         arguments = statement.arguments(values)
@@ -289,6 +291,11 @@ class Transaction:
     async def fetchval(self, statement: Statement, /, **values: Any) -> Any:
         row = await self.fetchrow(statement, **values)
         return None if row is None else row[0]
+
+
+def _check_one_row(statement: Statement) -> None:
+    if statement.revokes:
+        raise TypeError("a statement that revokes is to be run with fetch: this process hears of all its rows")
 
 
 async def _before_commit(connection: Any, statement: Statement, values: dict[str, Any]) -> None:

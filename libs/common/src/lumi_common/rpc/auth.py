@@ -2,7 +2,6 @@
 
 import json
 import time
-from asyncio import Lock
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from logging import getLogger
@@ -17,6 +16,7 @@ from lumi_common.errors import LumiError, Reason, Unauthenticated, Unavailable
 from lumi_common.principal import Principal
 from lumi_common.rpc.claims import ALGORITHM, TYPE, Claims, MalformedToken, key_named_by, read_claims
 from lumi_common.rpc.revocations import Revocations
+from lumi_common.rpc.shared import AGAIN_SECONDS, Shared
 
 Jwks = dict[str, Any]
 KeySource = Callable[[], Awaitable[Jwks]]
@@ -91,8 +91,8 @@ class TokenVerifier:
         self._revocations = revocations
         self._not_before = {} if revocations is None else revocations.not_before
         self._keys: dict[str, Ed25519PublicKey] = {}
-        self._fetched_at = self._tried_at = float("-inf")
-        self._fetching = Lock()
+        self._fetched_at, self._again_at = float("-inf"), 0.0
+        self._fetching = Shared(self._fetch)
         self._verified: dict[str, tuple[Principal, int, int]] = {}
         self._cache_size = cache_size
 
@@ -138,8 +138,7 @@ class TokenVerifier:
     async def renew(self) -> None:
         """Fetch the keys when it is time, so that one that was withdrawn is forgotten though nobody names another."""
         if self._keys:
-            async with self._fetching:
-                await self._refresh("")
+            await self._refresh("")
 
     def _is_outdated(self, principal: Principal, issued_ms: int) -> bool:
         not_before = self._not_before.get
@@ -152,8 +151,7 @@ class TokenVerifier:
 
     async def _key(self, kid: str) -> Ed25519PublicKey:
         if kid not in self._keys or self._clock() - self._fetched_at > KEYS_SECONDS:
-            async with self._fetching:
-                await self._refresh(kid)
+            await self._refresh(kid)
         try:
             return self._keys[kid]
         except KeyError:
@@ -162,22 +160,33 @@ class TokenVerifier:
     async def _refresh(self, kid: str) -> None:
         now = self._clock()
         wanted = (kid and kid not in self._keys) or now - self._fetched_at > KEYS_SECONDS
-        if not wanted or now - self._tried_at < _REFETCH_SECONDS:
+        try:
+            if wanted and (self._fetching.is_under_way or now >= self._again_at):
+                await self._fetching()
+        except (LumiError, OSError) as fault:
             if not self._keys:
-                raise Unavailable(Reason.UNAVAILABLE, "signing keys cannot be had at the moment")
-            return
-        self._tried_at = now
+                raise _no_keys() from fault
+        if not self._keys:
+            raise _no_keys()
+
+    async def _fetch(self) -> None:
+        now = self._clock()
+        self._again_at = now + _REFETCH_SECONDS
         try:
             keys = read_jwks(await self._source())
         except (LumiError, OSError) as fault:
-            if not self._keys:
-                self._tried_at = float("-inf")  # nothing works without keys: let the next call try again
-                raise Unavailable(Reason.UNAVAILABLE, "signing keys cannot be had at the moment") from fault
-            _log.warning("signing keys cannot be refreshed: %s", type(fault).__name__)
-            return
+            if self._keys:
+                _log.warning("signing keys cannot be refreshed: %s", type(fault).__name__)
+            else:  # nothing works without keys
+                self._again_at = self._clock() + AGAIN_SECONDS
+            raise
         if keys.keys() != self._keys.keys():
             self._verified.clear()  # a key may have been withdrawn
         self._keys, self._fetched_at = keys, now
+
+
+def _no_keys() -> Unavailable:
+    return Unavailable(Reason.UNAVAILABLE, "signing keys cannot be had at the moment")
 
 
 def read_jwks(jwks: Jwks | str) -> dict[str, Ed25519PublicKey]:

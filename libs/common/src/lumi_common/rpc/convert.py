@@ -1,8 +1,11 @@
-"""Money and times between the wire and Python."""
+"""Money, times and masks between the wire and Python."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
@@ -51,3 +54,15 @@ def time_from_proto(stamp: Timestamp, *, field: str) -> datetime:
     except ValueError as error:
         raise InvalidArgument(Reason.INVALID_REQUEST, "not a time", field=field) from error
     return time
+
+
+def masked(mask: FieldMask, given: Message, settable: Collection[str]) -> set[str]:
+    """The fields to change: those of the mask, or those that are set where there is none.
+
+    Raises InvalidArgument for a mask that names anything but `settable`.
+    """
+    paths = set(mask.paths)
+    if paths.difference(settable):
+        only = ", ".join(settable)
+        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
+    return paths or {field.name for field, _ in given.ListFields()}.intersection(settable)

@@ -18,14 +18,19 @@ from lumi.identity.v1.security_event_pb2 import RecordSecurityEventsRequest, Ref
 
 from lumi_common.context import Context
 from lumi_common.errors import LumiError, Reason
+from lumi_common.logs import described
 from lumi_common.rpc.channel import PeerChannel
 
 SEND_SECONDS = 1.0
 BATCH = 100
 MOST_OF_AN_ADDRESS = 8
 MOST_WAITING = 1_000
+MOST_TRIES = 30
+"""How often identity may answer a batch with a fault of its own before the next ones have their turn."""
 
 _CALL_SECONDS = 2.0
+# Identity has not looked at the batch: it may well take it later.
+_PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
 # What is no PERMISSION_DENIED and yet somebody who should not be there. Tokens expire on everybody.
 _RECORDED = frozenset({Reason.TOKEN_INVALID, Reason.SERVICE_NOT_ALLOWED})
 _MAX_ADDRESS, _MAX_AGENT = 64, 512
@@ -64,6 +69,7 @@ class RefusedCalls:
         self._waiting: dict[_Refusal, _Seen] = {}  # the oldest first
         self._of_address: Counter[str] = Counter()
         self._sending: RecordSecurityEventsRequest | None = None
+        self._tries = 0  # of the batch that is being sent
         self._lost, self._is_away = 0, False
 
     def note(self, context: Context, error: LumiError) -> None:
@@ -81,22 +87,20 @@ class RefusedCalls:
         self._waiting[refusal].count += 1
 
     async def send(self, record: Record) -> None:
-        """Have what has gathered recorded, a batch of it; while that cannot be it stays, and the oldest is lost."""
+        """Have what has gathered recorded, a batch of it; while that cannot be it stays, and the oldest is lost.
+
+        A batch that identity does not understand is lost, too, and one that it fails at again and again.
+        """
         batch = self._sending = self._sending or self._taken()
         if batch is None:
             return
         try:
             await record(batch, Context.system(self._service, timeout=_CALL_SECONDS))
-        except (LumiError, OSError) as fault:
-            if isinstance(fault, LumiError) and fault.code == "INVALID_ARGUMENT":
-                _log.error("refused access was not understood", extra={"reason": str(fault)})
-                self._lost += sum(each.count for each in batch.refused)
-                self._sending = None
-            elif not self._is_away:
-                _log.warning("refused access cannot be recorded", extra={"cause": type(fault).__name__})
+        except Exception as fault:  # identity's own come as whatever they are
+            self._fail(batch, fault)
             self._is_away = True
             return
-        self._sending, self._is_away = None, False
+        self._sending, self._tries, self._is_away = None, 0, False
         if self._lost:
             _log.error("refused access went unrecorded", extra={"calls": self._lost})
             self._lost = 0
@@ -106,6 +110,20 @@ class RefusedCalls:
         self._is_away = False
         while (self._sending or self._waiting) and not self._is_away:
             await self.send(record)
+
+    def _fail(self, batch: RecordSecurityEventsRequest, fault: Exception) -> None:
+        known = isinstance(fault, LumiError | OSError)
+        code = fault.code if isinstance(fault, LumiError) else ""
+        if not isinstance(fault, OSError) and code not in _PASSING:
+            self._tries += 1
+        if code == "INVALID_ARGUMENT" or self._tries >= MOST_TRIES:
+            lost = sum(each.count for each in batch.refused)
+            _log.error("refused access is given up", extra={"reason": described(fault), "calls": lost})
+            self._lost += lost
+            self._sending, self._tries = None, 0
+        elif not self._is_away:
+            cause = {"cause": type(fault).__name__}
+            _log.warning("refused access cannot be recorded", extra=cause, exc_info=None if known else fault)
 
     def _taken(self) -> RecordSecurityEventsRequest | None:
         if not self._waiting:

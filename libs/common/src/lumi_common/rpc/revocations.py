@@ -5,7 +5,6 @@ stays, and no token lives longer than that anyway.
 """
 
 import time
-from asyncio import Lock
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from logging import getLogger
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from lumi_common.errors import LumiError, Reason, Unavailable
 from lumi_common.rpc.claims import USER_SECONDS
+from lumi_common.rpc.shared import AGAIN_SECONDS, Shared
 
 BEAT_SECONDS = 2.0
 """What was revoked is refused everywhere within this and the time of one call."""
@@ -56,7 +56,7 @@ class Revocations:
         self.heard = False
         self._cursor = ""
         self._heard_at = self._forgot_at = clock()
-        self._looking, self._is_away = Lock(), False
+        self._asking, self._again_at, self._is_away = Shared(self._ask), 0.0, False
 
     @property
     def age(self) -> float:
@@ -66,7 +66,7 @@ class Revocations:
     async def look(self) -> None:
         """Ask for what is new; while identity is away what is known stays."""
         try:
-            await self._ask()
+            await self._asking()
             self._is_away = False
         except (LumiError, OSError) as fault:
             if not self._is_away:
@@ -76,14 +76,19 @@ class Revocations:
             self._forget()
 
     async def known(self) -> None:
-        """Return once something has been heard at all; raises Unavailable while identity cannot be asked."""
-        async with self._looking:  # of many callers one asks
-            if self.heard:
-                return
-            try:
-                await self._ask()
-            except (LumiError, OSError) as fault:
-                raise Unavailable(Reason.UNAVAILABLE, "what was revoked cannot be had at the moment") from fault
+        """Return once something has been heard at all; raises Unavailable while identity cannot be asked.
+
+        Nobody waits for longer than it is asked once.
+        """
+        if self.heard:
+            return
+        if self._clock() < self._again_at:
+            raise _unknown()
+        try:
+            await self._asking()
+        except (LumiError, OSError) as fault:
+            self._again_at = self._clock() + AGAIN_SECONDS
+            raise _unknown() from fault
 
     def note(self, revocations: Iterable[Revocation]) -> None:
         """Refuse from now on what was issued before."""
@@ -106,3 +111,7 @@ class Revocations:
         for id in [id for id, not_before in self.not_before.items() if not_before < oldest]:
             del self.not_before[id]
         self._forgot_at = self._clock()
+
+
+def _unknown() -> Unavailable:
+    return Unavailable(Reason.UNAVAILABLE, "what was revoked cannot be had at the moment")

@@ -9,8 +9,7 @@ from lumi.payments.v1 import payment_pb2
 
 from lumi_common.context import Context
 from lumi_common.db.request import request_hash
-from lumi_common.errors import InvalidArgument, Reason
-from lumi_common.rpc.convert import money_to_proto, time_to_proto
+from lumi_common.rpc.convert import masked, money_to_proto, time_to_proto
 from lumi_orders.clients.wire import address_from_proto, address_to_proto, plain, struct
 from lumi_orders.domain.cart import Cart, CartItem, CartStatus
 from lumi_orders.domain.checkout import Address, Origin, Wanted
@@ -174,15 +173,13 @@ def _order_item(item: OrderItem) -> order_pb2.OrderItem:
 
 def noted_from_proto(request: order_pb2.UpdateOrderRequest) -> dict[str, Any]:
     """What is to be noted with an order: what the mask names, or what is set where there is none."""
-    given, paths = request.order, set(request.update_mask.paths)
+    given = request.order
     noted = {
         "notes": given.notes or None,
         "metadata": plain(given.metadata) if given.HasField("metadata") else None,
     }
-    if paths - noted.keys():
-        only = ", ".join(noted)
-        raise InvalidArgument(Reason.FIELD_MASK_INVALID, f"only {only} can be set here", field="update_mask")
-    return {name: value for name, value in noted.items() if name in paths or (not paths and value is not None)}
+    named = masked(request.update_mask, given, noted)
+    return {name: value for name, value in noted.items() if name in named}
 
 
 def placed_to_proto(placed: Placed) -> order_pb2.PlaceOrderResponse:
