@@ -23,9 +23,9 @@ class Step(StrEnum):
 class Progress:
     """How far one service has come; `rows` counts by table what went or was emptied.
 
-    `asked` is how often it was asked, `next_seq` where it goes on among its events and answers (0: from the first on), `left` what
-    it could not let go of so far, `until_seq` the place in its stream up to which nothing may stay (0: not known yet),
-    `confirmed_at` when nothing was left, as ISO 8601 text.
+    `asked` is how often it was asked, `next_seq` where it goes on among its events and answers (0: from the first on),
+    `left` what it could not let go of so far, `until_seq` the place in its stream up to which nothing may stay (0: not
+    known yet), `confirmed_at` when nothing was left, as ISO 8601 text.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
