@@ -56,7 +56,8 @@ class Points:
         async def back() -> bool:
             await asyncio.sleep(LOOK_SECONDS)
             state = self._supervisor.states()[part]
-            return state.word == "RUNNING" and state.pid != victim and service_is_ready(self._ports[part])
+            # It may be ready before a second has passed, which is when the supervisor calls it RUNNING.
+            return state.pid not in (0, victim) and service_is_ready(self._ports[part])
 
         await until(killed, f"{part} died of SIGKILL at {point}")
         await until(back, f"{part} is back", seconds=SECONDS_TO_COME_BACK)
