@@ -34,7 +34,13 @@ from lumi_local.process import StackError, free_port, port_is_free, wait_until, 
 from lumi_local.settings import Settings
 from lumi_local.stack import Stack
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "max_connections": "1000",  # every worker's shop and services keep theirs until the session ends
+}
 QUICK = {"LUMI_BCRYPT_COST": "4", "LUMI_SWEEP_SECONDS": "1", "LUMI_RETRY_SECONDS": "1"}
 
 
