@@ -78,6 +78,19 @@ async def test_who_is_cancelled_while_waiting_takes_nothing_along(pool: Pool) ->
         pool.give(taken)
 
 
+async def test_who_is_cancelled_when_told_to_connect_leaves_that_to_the_next(pool: Pool) -> None:
+    kept, lost = [await pool.take() for _ in range(2)]
+    first, second = (asyncio.create_task(pool.take()) for _ in range(2))
+    await asyncio.sleep(0)
+
+    pool.discard(lost)
+    first.cancel()
+
+    pool.give(await asyncio.wait_for(second, 5))
+    assert first.cancelled()
+    pool.give(kept)
+
+
 async def test_a_transaction_left_open_does_not_come_back(pool: Pool) -> None:
     async with pool.connection() as connection:
         await connection.execute("begin")

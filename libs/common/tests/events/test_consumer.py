@@ -252,3 +252,28 @@ async def test_the_effect_of_an_event_that_fails_is_undone(here: World) -> None:
 
 async def _has(here: World, effect: tuple[str, int]) -> bool:
     return effect in await here.effects()
+
+
+async def test_who_is_slow_to_stop_leaves_nobody_behind_who_takes_events(here: World) -> None:
+    """What is at work when leadership is lost may take longer to stop than it is waited for."""
+    begun = asyncio.Event()
+
+    async def slow_to_stop(tx: Executor, event: Event) -> None:
+        if begun.is_set():
+            return await note_one(tx, event)
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(1.5)
+
+    async with running(here.relay().run(), here.consumer(InTransaction(slow_to_stop)).run()):
+        await here.tell("a")
+        await begun.wait()
+        await here.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            f" where application_name = 'lumi-{here.name} {here.durable.name}'"
+        )
+        await eventually(settled(here, 1))
+        await here.tell("a", "b")
+        await eventually(settled(here, 3))

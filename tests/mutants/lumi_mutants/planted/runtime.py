@@ -48,6 +48,14 @@ EVENTS = (
         "An event is lost when the process ends before its effect is committed.",
     ),
     Mutation(
+        "still-listening",
+        f"{_COMMON}/events/consumer.py",
+        "            await puller.close()\n            await lanes.stop()",
+        "            await lanes.stop()\n            await puller.close()",
+        (f"{_COMMON_TESTS}/events/test_consumer.py::test_who_is_slow_to_stop_leaves_nobody_behind_who_takes_events",),
+        "Whoever leads no more goes on taking events, and does nothing with them.",
+    ),
+    Mutation(
         "marked-before-stored",
         f"{_COMMON}/events/relay.py",
         "            stored = outcome.stored",

@@ -157,8 +157,11 @@ class Pool:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.result() is not None:
-                self.give(waiter.result())
+            if waiter.done() and not waiter.cancelled():
+                if (connection := waiter.result()) is not None:
+                    self.give(connection)
+                else:
+                    self._make_room()
             raise
 
     def _settle(self, connection: Any) -> None:
@@ -178,8 +181,11 @@ class Pool:
         self._ends.pop(connection, None)
 
     def _lose(self, connection: Any = None) -> None:
-        """One connection less: whoever waits longest may open another."""
         self._forget(connection)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """There is one connection less: whoever waits longest may open another."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

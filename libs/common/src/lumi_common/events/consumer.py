@@ -132,8 +132,9 @@ class Consumer:
                 elif lanes.failed.done():
                     lanes.failed.result()
         finally:
-            await lanes.stop()
+            # At once: what is still listening takes events, and nobody is there any more to see to them.
             await puller.close()
+            await lanes.stop()
 
     async def _read(self, puller: Puller, delivery: Delivery) -> Work | None:
         """The event, or None for one that is not for us and one that is none."""
