@@ -30,10 +30,9 @@ reconcile: setup ## hold the running stack's books against the real year again
 check-invariants: setup ## hold the running stack's books against everything that must always be true
 	@$(VENV)/python -m lumi_invariants
 
-# More workers than the two cores that it is made for: a fifth of the time a test waits for somebody to come back.
 test: check ## everything that must pass before a change lands
 	@$(PYTHON) deploy/local/setup_browser.py
-	@$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ALL_TESTS) $(DOMAIN_TESTS:%=--ignore=%)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ALL_TESTS) $(DOMAIN_TESTS:%=--ignore=%)
 
 check: setup ## lint, format, types, import contracts, protos and domain tests, in under a minute
 	@$(MAKE) -j 4 --output-sync=target check-format check-types check-imports check-protos check-generated check-schema \
