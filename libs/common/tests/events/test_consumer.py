@@ -277,3 +277,23 @@ async def test_who_is_slow_to_stop_leaves_nobody_behind_who_takes_events(here: W
         await eventually(settled(here, 1))
         await here.tell("a", "b")
         await eventually(settled(here, 3))
+
+
+async def test_what_comes_while_it_is_asked_for_is_not_waited_for(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(here.relay().run()):
+        await here.tell("a")
+        await eventually(here.published)
+    session = await here.broker.session()
+    puller, publish = Puller(session, here.durable), session.publish
+
+    async def publish_slowly(subject: str, payload: bytes, *, reply: str) -> None:
+        await publish(subject, payload, reply=reply)
+        await asyncio.sleep(0.5)
+
+    monkeypatch.setattr(session, "publish", publish_slowly)
+    await puller.open()
+
+    async with asyncio.timeout(3):
+        assert len(await puller.take(1)) == 1
+
+    await puller.close()

@@ -88,8 +88,8 @@ class Puller:
         Empty after a nudge or a while of silence; raises ConnectionLost.
         """
         if not self._ready:
-            await self._pull_where_due()
             self._arrived.clear()
+            await self._pull_where_due()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), PULL_SECONDS / 6)
             if not self._ready:
