@@ -44,7 +44,10 @@ def record(stack: BenchStack, what: Callable[[], None]) -> list[Executed]:
         asyncio.run(_mark(stack, start))
     finally:
         asyncio.run(_switch(stack, "none"))
-    return of_calls(read(_after(stack.postgres_log, start)))
+    executed = of_calls(read(_after(stack.postgres_log, start)))
+    if not executed:
+        raise StackError("no statement with its values came to PostgreSQL's log: there is nothing to compare with")
+    return executed
 
 
 def read(log: str) -> list[Executed]:

@@ -26,6 +26,9 @@ from lumi_local.topology import SERVICES
 PARTS = (*STORES, *SERVICES)  # the gateway is not what is measured
 SECONDS_TO_DRAIN = 90.0
 
+# What is recorded of statements has their values, which the log of a shop never holds.
+RECORDABLE = {"log_error_verbosity": "default", "log_parameter_max_length": "-1"}
+
 Progress = Callable[[str, Callable[[], None]], None]
 
 
@@ -145,6 +148,7 @@ def bench_stack(progress: Progress) -> Iterator[BenchStack]:
                 home=Path(own["LUMI_HOME"]),
                 port_base=int(own["LUMI_PORT_BASE"]),
                 gateway_port=int(own["LUMI_GATEWAY_PORT"]),
+                postgres_settings=RECORDABLE,
             ),
             progress,
         )

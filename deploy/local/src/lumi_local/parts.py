@@ -120,7 +120,7 @@ class Blueprint:
         return Part(
             "postgres",
             "PostgreSQL",
-            self.cluster.spec(port),
+            self.cluster.spec(port, self.settings.postgres_settings),
             {port: "LUMI_PORT_BASE"},
             partial(self.cluster.accepts, port),
             Program("postgres", tier=1, stop_signal="INT"),

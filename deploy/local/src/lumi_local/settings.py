@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     port_base: int = Field(default=7000, ge=1024, le=64000, description="first of the stack's ports")
     gateway_port: int = Field(default=8080, ge=1024, le=65535, description="where clients come in")
     postgres_bin: Path | None = Field(default=None, description="folder with PostgreSQL's programs")
+    postgres_settings: dict[str, str] = Field(
+        default={}, description="what PostgreSQL is told beside the usual, as JSON"
+    )
     nats_bin: Path | None = Field(default=None, description="the nats-server program")
     envoy_bin: Path | None = Field(default=None, description="the envoy program")
 
