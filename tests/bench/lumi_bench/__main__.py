@@ -49,6 +49,7 @@ def measure(stack: BenchStack, client: Client, console: Console, cases: list[str
         asyncio.run(goods.stock_shelves(stack.postgres.dsn_superuser))
         step()
         buyers = goods.sign_in_buyers(stack, client)
+        stack.wait_until_filed()
         step()
     if "product" in cases:
         reads = product.Product(stack, client, pgbench, buyers)

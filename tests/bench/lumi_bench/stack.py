@@ -98,7 +98,7 @@ class BenchStack:
         wait_until(broker.is_healthy, "NATS did not come back", seconds=20)
 
     def wait_until_filed(self) -> None:
-        """Wait until every outbox is published and every consumer has acknowledged all of it."""
+        """Wait until every outbox is published, every consumer has acknowledged all of it, and every mail is sent."""
         asyncio.run(self._wait_until_filed())
 
     async def _wait_until_filed(self) -> None:
@@ -158,7 +158,7 @@ async def _is_published(postgres: asyncpg.Connection) -> bool:
     waiting = " union all ".join(
         f"select 1 from {service}.outbox_events where published_at is null" for service in SERVICES
     )
-    return not await postgres.fetchval(f"select exists ({waiting})")
+    return not await postgres.fetchval(f"select exists ({waiting} union all select 1 from identity.mails)")
 
 
 async def _is_consumed(client: Client) -> bool:
