@@ -72,12 +72,13 @@ class Backends:
 
     @contextmanager
     def answering(self, path: str, answer: Answer) -> Iterator[None]:
-        """Answer a method so, for a while."""
+        """Answer a method so, for a while; then as before."""
+        before = self.answers.copy()
         self.answers[path] = answer
         try:
             yield
         finally:
-            del self.answers[path]
+            self.answers = before
 
     def serve(self, context: str, path: str, request: bytes, wire: Any) -> bytes:
         """Remember the call, unless Envoy itself made it; an empty message answers it, whatever its type."""

@@ -123,8 +123,11 @@ class _Request:
             raise InvalidArgument(
                 Reason.REQUEST_ID_REUSED, "this request_id was used with another body", field="request_id"
             )
-        self.answer = _answer_type(self.context.method).FromString(row["response"])
+        self.answer = self._answer_type().FromString(row["response"])
         return True
+
+    def _answer_type(self) -> Any:
+        return _answer_type(self.context.method)
 
     async def _settle(self, error: BaseException) -> bool:
         """Whether a failed call is a repeat whose first answer stands."""

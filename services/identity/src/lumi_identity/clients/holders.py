@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from lumi.common.v1 import personal_pb2 as pb
 
 from lumi_common.context import Context
-from lumi_common.db.database import Database, Row
+from lumi_common.db.database import Database
 from lumi_common.db.personal import Key
 from lumi_common.db.request import Command
 from lumi_common.events.streams import CONTEXTS
@@ -76,10 +76,8 @@ class Peer:
 class _Question(Command):
     """What identity asks itself: no method's name says what type the answer is."""
 
-    def _take(self, row: Row | None) -> bool:
-        if row is not None:
-            self.answer = pb.ErasePersonalDataResponse.FromString(row["response"])
-        return row is not None
+    def _answer_type(self) -> type[pb.ErasePersonalDataResponse]:
+        return pb.ErasePersonalDataResponse
 
 
 class Own:
