@@ -115,9 +115,14 @@ async def until_somebody_waits(db: Database) -> None:
     await until(waits, "somebody waits for a lock")
 
 
-def a_desk(db: Database, *, hold: timedelta = timedelta(minutes=15)) -> Reservations[ReserveStockResponse]:
+def a_desk(db: Database, *, hold: timedelta = timedelta(minutes=15)) -> Reservations[Asked, ReserveStockResponse]:
     return Reservations(
-        db, utc_now, hold=hold, encode=convert.reservation_to_response, decode=ReserveStockResponse.FromString
+        db,
+        utc_now,
+        hold=hold,
+        read=lambda asked: asked,
+        encode=convert.reservation_to_response,
+        decode=ReserveStockResponse.FromString,
     )
 
 

@@ -15,13 +15,12 @@ from lumi_bench.goods import USER, id_of
 from lumi_bench.load import Sample
 from lumi_bench.measure import percentile
 from lumi_catalogue.api import convert
+from lumi_catalogue.api.inventories import ReserveCall, asked
 from lumi_catalogue.domain.errors import Reason
-from lumi_catalogue.domain.reservation import Line
-from lumi_catalogue.workflows.reservation import Asked, Reservations
+from lumi_catalogue.workflows.reservation import Reservations
 from lumi_common.clock import utc_now
 from lumi_common.context import Actor, Context, new_traceparent
 from lumi_common.db.database import Database
-from lumi_common.db.request import request_hash
 from lumi_common.errors import FailedPrecondition
 from lumi_common.principal import Principal
 
@@ -67,14 +66,15 @@ async def _reserve(dsn: str, wanted: list[Wanted], in_flight: int) -> Sample:
             db,
             utc_now,
             hold=HOLD,
+            read=asked,
             encode=convert.reservation_to_response,
             decode=ReserveStockResponse.FromString,
         )
-        asked = iter([(_asked(each, place), each.too_much) for place, each in enumerate(wanted)])
+        calls = iter([(_call(each, place), each.too_much) for place, each in enumerate(wanted)])
         waited: list[float] = []
 
         async def one_after_the_other() -> None:
-            for each, too_much in asked:
+            for each, too_much in calls:
                 began = time.perf_counter()
                 if await _is_refused(desk, each) != too_much:
                     raise RuntimeError(f"{METHOD}: {'granted' if too_much else 'refused'} against all expectation")
@@ -94,7 +94,7 @@ async def _reserve(dsn: str, wanted: list[Wanted], in_flight: int) -> Sample:
     return Sample(len(waited), seconds, cpu, percentile(waited, 50) * 1e3, percentile(waited, 99) * 1e3)
 
 
-def _asked(wanted: Wanted, place: int) -> Asked:
+def _call(wanted: Wanted, place: int) -> ReserveCall:
     """As the servicer makes it of a call that orders makes for a user."""
     request = ReserveStockRequest.FromString(wanted.request)
     context = Context(
@@ -105,18 +105,12 @@ def _asked(wanted: Wanted, place: int) -> Asked:
         user_agent="bench/1",
         traceparent=new_traceparent(),
     )
-    return Asked(
-        order_id=request.order_id,
-        lines=[Line(line.product_variant_id, line.quantity) for line in request.lines],
-        context=context,
-        request_id=request.request_id,
-        request_hash=request_hash(request, context),
-    )
+    return request, context
 
 
-async def _is_refused(desk: Reservations[ReserveStockResponse], asked: Asked) -> bool:
+async def _is_refused(desk: Reservations[ReserveCall, ReserveStockResponse], call: ReserveCall) -> bool:
     try:
-        await desk.reserve(asked)
+        await desk.reserve(call)
     except FailedPrecondition as refusal:
         if refusal.reason != Reason.INSUFFICIENT_STOCK:
             raise

@@ -12,7 +12,7 @@ from lumi.catalogue.v1.variant_pb2_grpc import add_VariantServiceServicer_to_ser
 
 from lumi_catalogue.api import convert
 from lumi_catalogue.api.categories import CategoryService
-from lumi_catalogue.api.inventories import InventoryService
+from lumi_catalogue.api.inventories import InventoryService, asked
 from lumi_catalogue.api.products import ProductService
 from lumi_catalogue.api.transfer import TransferService
 from lumi_catalogue.api.variants import VariantService
@@ -59,6 +59,7 @@ async def compose(runtime: Runtime[CatalogueSettings]) -> None:
         db,
         clock,
         hold=hold,
+        read=asked,
         encode=convert.reservation_to_response,
         decode=ReserveStockResponse.FromString,
     )

@@ -21,9 +21,23 @@ from lumi_common.context import Context
 from lumi_common.db.database import Database
 from lumi_common.db.request import request_hash
 
+ReserveCall = tuple[ReserveStockRequest, Context]
+
+
+def asked(call: ReserveCall) -> Asked:
+    """What a call wants reserved."""
+    request, context = call
+    return Asked(
+        order_id=request.order_id,
+        lines=[Line(line.product_variant_id, line.quantity) for line in request.lines],
+        context=context,
+        request_id=request.request_id,
+        request_hash=request_hash(request, context),
+    )
+
 
 class InventoryService(InventoryServiceServicer):
-    def __init__(self, db: Database, desk: Reservations[ReserveStockResponse]) -> None:
+    def __init__(self, db: Database, desk: Reservations[ReserveCall, ReserveStockResponse]) -> None:
         self._db, self._desk = db, desk
 
     async def GetInventory(self, request: GetInventoryRequest, context: Context) -> Inventory:
@@ -51,15 +65,7 @@ class InventoryService(InventoryServiceServicer):
         return command.answer
 
     async def ReserveStock(self, request: ReserveStockRequest, context: Context) -> ReserveStockResponse:
-        return await self._desk.reserve(
-            Asked(
-                order_id=request.order_id,
-                lines=[Line(line.product_variant_id, line.quantity) for line in request.lines],
-                context=context,
-                request_id=request.request_id,
-                request_hash=request_hash(request, context),
-            )
-        )
+        return await self._desk.reserve((request, context))
 
     async def CommitReservation(self, request: CommitReservationRequest, context: Context) -> Reservation:
         async with self._db.command(request, context) as command:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.domain.inventory import MOST
@@ -22,8 +23,7 @@ class ReservationState(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """So many units of a variant."""
 
     product_variant_id: str

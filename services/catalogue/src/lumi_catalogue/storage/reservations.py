@@ -1,9 +1,8 @@
 """The SQL of reserving: lock what is asked for, write what is granted, and look up what is held."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -42,8 +41,7 @@ RequestKey = tuple[str, str, str]
 """Principal, method and request id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """A request that gets its stock, with what its outbox row and its request record keep of the call.
 
     `headers` is the call's context as JSON text; without a `request_id` there is no request record.

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from lumi_catalogue.domain.reservation import (
     Line,
@@ -32,7 +32,7 @@ MOST_REQUESTS = 256
 MOST_LINES = 2_000
 # For each who was just answered, up to so many: about what it takes until they have heard of it, and others have come.
 MOMENT_SECONDS = 0.0005
-MOST_MOMENTS = 16
+MOST_MOMENTS = 10
 
 
 class Answer(Protocol):
@@ -41,11 +41,11 @@ class Answer(Protocol):
     def SerializeToString(self) -> bytes: ...
 
 
+C = TypeVar("C")
 A = TypeVar("A", bound=Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request as it came; `request_hash` tells its body from others with the same request id."""
 
     order_id: str
@@ -61,8 +61,8 @@ class Asked:
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting(Generic[A]):
-    asked: Asked
+class _Waiting(Generic[C, A]):
+    call: C
     answer: asyncio.Future[A]
 
     def settle(self, outcome: A | BaseException) -> None:
@@ -74,10 +74,12 @@ class _Waiting(Generic[A]):
             self.answer.set_result(outcome)
 
 
-class Reservations(Generic[A]):
+class Reservations(Generic[C, A]):
     """Reserves stock; `hold` is how long it is kept before the order is asked about.
 
-    `encode` makes the answer of a reservation, `decode` reads back one that was kept for a request id.
+    `read` says what a call asks for, `encode` makes the answer of a reservation, and `decode` reads back one that was
+    kept for a request id. All are called for one request of a batch after the other: the same work costs more in
+    between that of other calls, when each comes in.
     """
 
     def __init__(
@@ -86,19 +88,19 @@ class Reservations(Generic[A]):
         clock: Clock,
         *,
         hold: timedelta,
+        read: Callable[[C], Asked],
         encode: Callable[[Reservation], A],
         decode: Callable[[bytes], A],
     ) -> None:
         self._db, self._clock, self._hold = db, clock, hold
-        self._encode, self._decode = encode, decode
-        self._waiting: deque[_Waiting[A]] = deque()
+        self._read, self._encode, self._decode = read, encode, decode
+        self._waiting: deque[_Waiting[C, A]] = deque()
         self._flusher: asyncio.Task[None] | None = None
 
-    async def reserve(self, asked: Asked) -> A:
+    async def reserve(self, call: C) -> A:
         """Hold all lines for the order, or none; raises LumiError. A caller who goes away changes nothing."""
-        check_lines(asked.lines)
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(asked, answer))
+        self._waiting.append(_Waiting(call, answer))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush(), name="catalogue.reservations")
         try:
@@ -115,35 +117,41 @@ class Reservations(Generic[A]):
         finally:
             self._flusher = None
 
-    def _batch(self) -> list[_Waiting[A]]:
+    def _batch(self) -> list[tuple[Asked, _Waiting[C, A]]]:
         """Who is next, in order of arrival: one request an order, nobody whose time is over."""
-        batch: dict[str, _Waiting[A]] = {}
-        repeats: list[_Waiting[A]] = []
+        batch: dict[str, tuple[Asked, _Waiting[C, A]]] = {}
+        repeats: list[_Waiting[C, A]] = []
         lines = 0
         while self._waiting and len(batch) < MOST_REQUESTS and lines < MOST_LINES:
             waiting = self._waiting.popleft()
             if waiting.answer.done():
                 continue
-            if not waiting.asked.context.remaining():
+            asked = self._read(waiting.call)
+            try:
+                check_lines(asked.lines)
+            except LumiError as refusal:
+                waiting.settle(refusal.with_traceback(None))
+                continue
+            if not asked.context.remaining():
                 waiting.settle(DeadlineExceeded(Reason.DEADLINE_EXCEEDED, "no time was left to reserve"))
-            elif waiting.asked.order_id in batch:
+            elif asked.order_id in batch:
                 repeats.append(waiting)
             else:
-                batch[waiting.asked.order_id] = waiting
-                lines += len(waiting.asked.lines)
+                batch[asked.order_id] = asked, waiting
+                lines += len(asked.lines)
         self._waiting.extendleft(reversed(repeats))
         return list(batch.values())
 
-    async def _settle(self, batch: list[_Waiting[A]]) -> None:
+    async def _settle(self, batch: list[tuple[Asked, _Waiting[C, A]]]) -> None:
         try:
-            outcomes = await self._reserve([each.asked for each in batch])
+            outcomes = await self._reserve([asked for asked, _ in batch])
         except Unavailable as error:
             outcomes = [error] * len(batch)
         except Exception:
             # One of them spoils it for all: each gets a transaction of its own.
-            outcomes = [await self._reserve_alone(each.asked) for each in batch]
-        for each, outcome in zip(batch, outcomes, strict=True):
-            each.settle(outcome)
+            outcomes = [await self._reserve_alone(asked) for asked, _ in batch]
+        for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+            waiting.settle(outcome)
 
     async def _reserve_alone(self, asked: Asked) -> A | BaseException:
         try:
