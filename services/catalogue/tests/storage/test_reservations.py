@@ -11,9 +11,11 @@ import pytest
 
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
+from lumi_catalogue.storage import reservations
 from lumi_common.context import Context
 from lumi_common.db.database import Database, from_json
-from lumi_common.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
+from lumi_common.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
+from lumi_common.errors import Reason as CommonReason
 from lumi_common.principal import Principal
 from services.catalogue.tests.kit import Counters, Shelf, a_desk, asking, commit, outcomes, release
 
@@ -160,6 +162,25 @@ async def test_one_that_fails_does_not_spoil_it_for_the_others(db: Database, she
 
     assert [isinstance(each, Exception) for each in results] == [False] * 5 + [True] + [False] * 5
     assert (await shelf.of(variant)).reserved == 11
+
+
+async def test_who_gets_it_does_not_hear_of_what_goes_wrong_for_those_who_do_not(
+    db: Database, shelf: Shelf, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable(CommonReason.UNAVAILABLE, "the database is away")
+
+    monkeypatch.setattr(reservations, "first_answers", away)
+    variant, desk = await shelf.put(5), a_desk(db)
+
+    granted, refused, again = await outcomes(
+        desk.reserve(asking(context, (variant, 1), request=str(uuid4()))),
+        desk.reserve(asking(context, (variant, 9), request=str(uuid4()))),
+        desk.reserve(asking(context, (variant, 1), request=str(uuid4()))),
+    )
+
+    assert isinstance(refused, Unavailable)
+    assert granted.lines[0].quantity == again.lines[0].quantity == 1
 
 
 async def test_who_goes_away_does_not_stop_the_others(db: Database, shelf: Shelf, context: Context) -> None:

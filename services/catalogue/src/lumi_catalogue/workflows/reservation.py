@@ -142,18 +142,26 @@ class Reservations(Generic[C, A]):
         self._waiting.extendleft(reversed(repeats))
         return list(batch.values())
 
-    async def _settle(self, batch: list[tuple[Asked, _Waiting[C, A]]]) -> None:
+    async def _settle(self, batch: Sequence[tuple[Asked, _Waiting[C, A]]]) -> None:
         try:
             outcomes = await self._reserve([asked for asked, _ in batch])
         except Unavailable as error:
-            outcomes = [error] * len(batch)
+            for _, waiting in batch:
+                waiting.settle(error)
+            return
         except Exception:
             # One of them spoils it for all: each gets a transaction of its own.
             outcomes = [await self._reserve_alone(asked) for asked, _ in batch]
-        for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-            waiting.settle(outcome)
+        others: list[tuple[Asked, _Waiting[C, A], Reservation | LumiError]] = []
+        for (asked, waiting), outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Reservation | LumiError):
+                others.append((asked, waiting, outcome))
+            else:
+                waiting.settle(outcome)
+        if others:  # whoever gets what they asked for need not wait for this
+            await self._settle_others(others)
 
-    async def _reserve_alone(self, asked: Asked) -> A | BaseException:
+    async def _reserve_alone(self, asked: Asked) -> A | BaseException | Reservation:
         try:
             return (await self._reserve([asked]))[0]
         except Exception as error:
@@ -161,8 +169,8 @@ class Reservations(Generic[C, A]):
                 return _request_id_reused()
             return error
 
-    async def _reserve(self, batch: Sequence[Asked]) -> list[A | BaseException]:
-        """Decide and write a batch in one transaction; an answer or a refusal for each."""
+    async def _reserve(self, batch: Sequence[Asked]) -> list[A | BaseException | Reservation]:
+        """Decide and write a batch in one transaction: for each an answer, a refusal, or what its order holds."""
         outcomes: list[A | BaseException | Reservation] = []
         granted: list[Granted] = []
         expires_at = self._clock() + self._hold
@@ -190,32 +198,28 @@ class Reservations(Generic[C, A]):
                 for each in granted:
                     if each.order_id not in written:
                         raise closed(each.order_id, ReservationState.RELEASED)
-        return await self._with_first_answers(batch, outcomes)
+        return outcomes
 
-    async def _with_first_answers(
-        self, batch: Sequence[Asked], outcomes: Sequence[A | BaseException | Reservation]
-    ) -> list[A | BaseException]:
-        """The outcomes, where those that reserved nothing are held against what their request ids were answered."""
-        others = [
-            asked.key
-            for asked, outcome in zip(batch, outcomes, strict=True)
-            if asked.request_id and isinstance(outcome, Reservation | LumiError)
-        ]
-        first = await reservations.first_answers(self._db, others) if others else {}
-        answers: list[A | BaseException] = []
-        for asked, outcome in zip(batch, outcomes, strict=True):
-            kept = first.get(asked.key)
-            if isinstance(outcome, Reservation):
-                answers.append(await self._repeated(asked, outcome, kept))
-            elif isinstance(outcome, LumiError) and kept is not None and kept[0] != asked.request_hash:
-                answers.append(_request_id_reused())
-            else:
-                answers.append(outcome)
-        return answers
+    async def _settle_others(self, batch: Sequence[tuple[Asked, _Waiting[C, A], Reservation | LumiError]]) -> None:
+        """Hold those that reserved nothing against what their request ids were answered first."""
+        keys = [asked.key for asked, _, _ in batch if asked.request_id]
+        try:
+            first = await reservations.first_answers(self._db, keys) if keys else {}
+            for asked, waiting, outcome in batch:
+                kept = first.get(asked.key)
+                if isinstance(outcome, Reservation):
+                    waiting.settle(await self._repeated(asked, outcome, kept))
+                elif kept is not None and kept[0] != asked.request_hash:
+                    waiting.settle(_request_id_reused())
+                else:
+                    waiting.settle(outcome)
+        except Exception as error:
+            for _, waiting, _ in batch:
+                waiting.settle(error)
 
     async def _repeated(
         self, asked: Asked, reservation: Reservation, first: tuple[bytes, bytes] | None
-    ) -> A | BaseException:
+    ) -> A | InvalidArgument:
         """The first answer where this request id had one, else what is held at today's prices, which is kept."""
         if first is None:
             answer = self._encode(reservation)
