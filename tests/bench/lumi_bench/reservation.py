@@ -28,9 +28,9 @@ from lumi_local.process import LOOPBACK, free_port
 
 IN_FLIGHT = 64
 AT_THE_DOOR, OVER_GRPC = Budget("ratio", at_least=5), Budget("ratio", at_least=0.6)
-STEPS_A_ROUND = 10
+STEPS_A_ROUND = 11
 # Of one measurement: enough that the first ones, for which connections are made and statements planned, do not weigh.
-AT_ONCE, CALLS, TRANSACTIONS = 4_800, 2_000, 20 * IN_FLIGHT
+AT_ONCE, CALLS, TRANSACTIONS = 4_800, 5_000, 20 * IN_FLIGHT
 HOT = id_of(VARIANT, PRODUCTS - 1)
 # More than are left as soon as one is reserved, and the most that a request may ask for.
 TOO_MUCH = 1_000_000
@@ -83,10 +83,11 @@ class HotVariant:
             for _ in range(count):
                 for kind in KINDS:
                     door[kind].append(self._at_the_door(process, kind, step))
-                # Before and after, so that what passes over the machine meanwhile is in both.
-                echoes = [self._call(*bare, FITTING, step)]
-                paths = {kind: self._call(*alone, kind, step) for kind in KINDS}
-                echoes.append(self._call(*bare, FITTING, step))
+                # Before and after each, so that what passes over the machine meanwhile is in both.
+                echoes, paths = [self._call(*bare, FITTING, step)], dict[str, Sample]()
+                for kind in KINDS:
+                    paths[kind] = self._call(*alone, kind, step)
+                    echoes.append(self._call(*bare, FITTING, step))
                 for kind in KINDS:
                     self._ledger.reserved(fitting(CALLS, kind))
                 self._ledger.check()
