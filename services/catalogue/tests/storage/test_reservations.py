@@ -11,10 +11,10 @@ import pytest
 
 from lumi_catalogue.domain.errors import Reason
 from lumi_catalogue.domain.product import InventoryPolicy, ProductStatus
-from lumi_catalogue.storage import reservations
 from lumi_common.context import Context
+from lumi_common.cuid import cuid
 from lumi_common.db.database import Database, from_json
-from lumi_common.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
+from lumi_common.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
 from lumi_common.errors import Reason as CommonReason
 from lumi_common.principal import Principal
 from services.catalogue.tests.kit import Counters, Shelf, a_desk, asking, commit, outcomes, release
@@ -164,23 +164,40 @@ async def test_one_that_fails_does_not_spoil_it_for_the_others(db: Database, she
     assert (await shelf.of(variant)).reserved == 11
 
 
-async def test_who_gets_it_does_not_hear_of_what_goes_wrong_for_those_who_do_not(
+async def test_a_request_id_belongs_to_one_body_also_where_that_asks_for_nothing_there_is(
+    db: Database, shelf: Shelf, context: Context
+) -> None:
+    variant, desk, request = await shelf.put(5), a_desk(db), str(uuid4())
+    await desk.reserve(asking(context, (variant, 1), request=request))
+
+    with pytest.raises(InvalidArgument, match="REQUEST_ID_REUSED"):
+        await desk.reserve(asking(context, (cuid(), 1), request=request)._replace(request_hash=b"other"))
+
+
+async def test_a_reused_request_id_does_not_spoil_it_for_the_others(
     db: Database, shelf: Shelf, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> None:
-        raise Unavailable(CommonReason.UNAVAILABLE, "the database is away")
+    variant, desk, request = await shelf.put(5), a_desk(db), str(uuid4())
+    await desk.reserve(asking(context, (variant, 1), request=request))
+    transactions, transaction = 0, db.transaction
 
-    monkeypatch.setattr(reservations, "first_answers", away)
-    variant, desk = await shelf.put(5), a_desk(db)
+    def counted(*arguments: object) -> object:
+        nonlocal transactions
+        transactions += 1
+        return transaction(*arguments)
 
-    granted, refused, again = await outcomes(
-        desk.reserve(asking(context, (variant, 1), request=str(uuid4()))),
-        desk.reserve(asking(context, (variant, 9), request=str(uuid4()))),
-        desk.reserve(asking(context, (variant, 1), request=str(uuid4()))),
+    monkeypatch.setattr(db, "transaction", counted)
+    other_order = asking(context, (variant, 1), request=request)._replace(request_hash=b"other")
+
+    reused, missing, *granted = await outcomes(
+        desk.reserve(other_order),
+        desk.reserve(asking(context, (cuid(), 1), request=request)._replace(request_hash=b"other")),
+        *(desk.reserve(asking(context, (variant, 1), request=str(uuid4()))) for _ in range(3)),
     )
 
-    assert isinstance(refused, Unavailable)
-    assert granted.lines[0].quantity == again.lines[0].quantity == 1
+    assert {reused.reason, missing.reason} == {CommonReason.REQUEST_ID_REUSED}
+    assert [each.lines[0].quantity for each in granted] == [1, 1, 1]
+    assert transactions == 1
 
 
 async def test_who_goes_away_does_not_stop_the_others(db: Database, shelf: Shelf, context: Context) -> None:

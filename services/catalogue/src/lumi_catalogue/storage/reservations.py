@@ -9,6 +9,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     LargeBinary,
+    Select,
     Text,
     and_,
     bindparam,
@@ -57,6 +58,24 @@ class Granted(NamedTuple):
     response: bytes
 
 
+class FirstAnswer(NamedTuple):
+    """What the call that first had a request id was answered, and the hash of its body."""
+
+    request_hash: bytes
+    response: bytes
+
+
+class Locked(NamedTuple):
+    """What requests are decided by: the stock of their variants, locked, and what their orders hold already.
+
+    `first_answers` has those that their request ids had before.
+    """
+
+    stock: Stock
+    held: dict[str, list[Held]]
+    first_answers: dict[RequestKey, FirstAnswer]
+
+
 def _each(name: str, type_: Any = Text) -> BindParameter[Any]:
     return bindparam(name, type_=ARRAY(type_))
 
@@ -77,8 +96,32 @@ _HELD_ALREADY = (
     .where(_r.order_id == _each("orders").any_())
     .scalar_subquery()
 )
+
+
+def _first_answers() -> Select[Any]:
+    ids = common.request_ids.c
+    asked = (
+        func.unnest(*(_each(name) for name in ("principals", "methods", "request_ids")))
+        .table_valued("principal", "method", "request_id")
+        .render_derived(name="asked")
+    )
+    same = and_(*(ids[name] == asked.c[name] for name in ("principal", "method", "request_id")))
+    return select(*(ids[name] for name in _KEPT)).join_from(asked, common.request_ids, same)
+
+
+_KEPT = ("principal", "method", "request_id", "request_hash", "response")
+_FIRST_ANSWERS = Statement(_first_answers())
+_first = _first_answers().subquery("first")
+# As one JSON array in every row, with bytes in hexadecimal digits; null as a rule.
+_ANSWERED_BEFORE = select(
+    func.jsonb_agg(
+        func.jsonb_build_array(
+            *(_first.c[name] for name in _KEPT[:3]), *(func.encode(_first.c[name], "hex") for name in _KEPT[3:])
+        )
+    )
+).scalar_subquery()
 _LOCK = Statement(
-    OFFERS.add_columns(_HELD_ALREADY.label("held"))
+    OFFERS.add_columns(_HELD_ALREADY.label("held"), _ANSWERED_BEFORE.label("first_answers"))
     .where(orders_locked("orders"))
     .order_by(_i.product_variant_id)
     .with_for_update(of=inventories)
@@ -191,7 +234,6 @@ _OF_ORDER = Statement(
     .where(_r.order_id == bindparam("order_id", type_=Text))
     .order_by(_r.id)
 )
-_KEPT = ("principal", "method", "request_id", "request_hash", "response")
 _KEEP = Statement(
     insert_once(common.request_ids)
     .values(**{name: bindparam(name) for name in _KEPT}, expires_at=func.now() + literal_column("interval '24 hours'"))
@@ -200,30 +242,22 @@ _KEEP = Statement(
 )
 
 
-def _first_answers() -> Statement:
-    ids = common.request_ids.c
-    asked = (
-        func.unnest(*(_each(name) for name in ("principals", "methods", "request_ids")))
-        .table_valued("principal", "method", "request_id")
-        .render_derived(name="asked")
-    )
-    same = and_(*(ids[name] == asked.c[name] for name in ("principal", "method", "request_id")))
-    return Statement(select(*(ids[name] for name in _KEPT)).join_from(asked, common.request_ids, same))
-
-
-_FIRST_ANSWERS = _first_answers()
-
-
 async def lock(
-    on: Executor, variant_ids: Collection[str], order_ids: Collection[str]
-) -> tuple[Stock, dict[str, list[Held]]]:
-    """The variants' stock, locked in order of id, and what these orders hold already, by order."""
-    rows = await on.fetch(_LOCK, ids=list(variant_ids), orders=sorted(order_ids))
+    on: Executor, variant_ids: Collection[str], order_ids: Collection[str], keys: Sequence[RequestKey]
+) -> Locked:
+    """Lock the variants' stock, in order of id, and look up what else requests for it are decided by."""
+    rows = await on.fetch(_LOCK, ids=list(variant_ids), orders=sorted(order_ids), **_of_keys(keys))
+    if not rows:
+        return Locked(Stock(()), {}, await first_answers(on, keys))
     held: dict[str, list[Held]] = {}
-    for order_id, variant_id, quantity, state, seconds in (rows[0]["held"] or ()) if rows else ():
+    for order_id, variant_id, quantity, state, seconds in rows[0]["held"] or ():
         expires_at = datetime.fromtimestamp(float(seconds), UTC)
         held.setdefault(order_id, []).append(Held(variant_id, quantity, ReservationState(state), expires_at))
-    return Stock(offer(row) for row in rows), held
+    answers = {
+        (principal, method, request_id): FirstAnswer(bytes.fromhex(request_hash), bytes.fromhex(response))
+        for principal, method, request_id, request_hash, response in rows[0]["first_answers"] or ()
+    }
+    return Locked(Stock(offer(row) for row in rows), held, answers)
 
 
 async def hold(on: Executor, granted: Sequence[Granted], taken: Mapping[str, int], expires_at: datetime) -> set[str]:
@@ -255,12 +289,12 @@ async def hold(on: Executor, granted: Sequence[Granted], taken: Mapping[str, int
     return {row["order_id"] for row in written}
 
 
-async def first_answers(on: Executor, keys: Sequence[RequestKey]) -> dict[RequestKey, tuple[bytes, bytes]]:
-    """Hash of the body and serialized answer of the calls that first had these request ids."""
-    principals, methods, ids = (list(each) for each in zip(*keys, strict=True))
-    rows = await on.fetch(_FIRST_ANSWERS, principals=principals, methods=methods, request_ids=ids)
+async def first_answers(on: Executor, keys: Sequence[RequestKey]) -> dict[RequestKey, FirstAnswer]:
+    """Those of the calls that first had these request ids."""
+    rows = await on.fetch(_FIRST_ANSWERS, **_of_keys(keys))
     return {
-        (row["principal"], row["method"], row["request_id"]): (row["request_hash"], row["response"]) for row in rows
+        (row["principal"], row["method"], row["request_id"]): FirstAnswer(row["request_hash"], row["response"])
+        for row in rows
     }
 
 
@@ -284,3 +318,8 @@ async def of_order(on: Executor, order_id: str) -> list[Held]:
         Held(row["product_variant_id"], row["quantity"], ReservationState(row["state"]), row["expires_at"])
         for row in rows
     ]
+
+
+def _of_keys(keys: Sequence[RequestKey]) -> dict[str, list[str]]:
+    principals, methods, ids = (list(each) for each in zip(*keys, strict=True))
+    return {"principals": principals, "methods": methods, "request_ids": ids}

@@ -20,10 +20,10 @@ from lumi_catalogue.domain.reservation import (
     closed,
 )
 from lumi_catalogue.storage import reservations
-from lumi_catalogue.storage.reservations import Granted, RequestKey
+from lumi_catalogue.storage.reservations import FirstAnswer, Granted, RequestKey
 from lumi_common.clock import Clock
 from lumi_common.context import Context
-from lumi_common.db.database import Database
+from lumi_common.db.database import Database, Executor
 from lumi_common.db.request import KEY
 from lumi_common.errors import DeadlineExceeded, InvalidArgument, LumiError, Reason, Unavailable
 from lumi_common.logs import current_call
@@ -146,89 +146,65 @@ class Reservations(Generic[C, A]):
         try:
             outcomes = await self._reserve([asked for asked, _ in batch])
         except Unavailable as error:
-            for _, waiting in batch:
-                waiting.settle(error)
-            return
+            outcomes = [error] * len(batch)
         except Exception:
             # One of them spoils it for all: each gets a transaction of its own.
             outcomes = [await self._reserve_alone(asked) for asked, _ in batch]
-        others: list[tuple[Asked, _Waiting[C, A], Reservation | LumiError]] = []
-        for (asked, waiting), outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Reservation | LumiError):
-                others.append((asked, waiting, outcome))
-            else:
-                waiting.settle(outcome)
-        if others:  # whoever gets what they asked for need not wait for this
-            await self._settle_others(others)
+        for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+            waiting.settle(outcome)
 
-    async def _reserve_alone(self, asked: Asked) -> A | BaseException | Reservation:
+    async def _reserve_alone(self, asked: Asked) -> A | BaseException:
         try:
             return (await self._reserve([asked]))[0]
         except Exception as error:
-            if getattr(error, "constraint_name", None) == KEY:
-                return _request_id_reused()
-            return error
+            # Of two at once, unless they ask for the same order, neither finds the other's record.
+            return _request_id_reused() if getattr(error, "constraint_name", None) == KEY else error
 
-    async def _reserve(self, batch: Sequence[Asked]) -> list[A | BaseException | Reservation]:
-        """Decide and write a batch in one transaction: for each an answer, a refusal, or what its order holds."""
-        outcomes: list[A | BaseException | Reservation] = []
+    async def _reserve(self, batch: Sequence[Asked]) -> list[A | BaseException]:
+        """Decide and write a batch in one transaction; an answer or a refusal for each."""
+        outcomes: list[A | BaseException] = []
         granted: list[Granted] = []
         expires_at = self._clock() + self._hold
         context = Context.system("catalogue.reservations", calls=[asked.context for asked in batch])
         current_call.set(context)  # of the flusher's own task
         async with self._db.transaction(context) as transaction:
-            stock, held = await reservations.lock(
+            locked = await reservations.lock(
                 transaction,
                 {line.product_variant_id for asked in batch for line in asked.lines},
-                {asked.order_id for asked in batch},
+                [asked.order_id for asked in batch],
+                [asked.key for asked in batch],
             )
             for asked in batch:
+                first, held = locked.first_answers.get(asked.key), locked.held.get(asked.order_id)
                 try:
-                    if asked.order_id in held:
-                        outcomes.append(stock.repeat(asked.order_id, asked.lines, held[asked.order_id]))
+                    if first is not None:
+                        _check_body(asked, first)
+                    if held:
+                        reservation = locked.stock.repeat(asked.order_id, asked.lines, held)
+                        outcomes.append(await self._repeated(transaction, asked, reservation, first))
                         continue
-                    answer = self._encode(stock.reserve(asked.order_id, asked.lines, expires_at))
+                    answer = self._encode(locked.stock.reserve(asked.order_id, asked.lines, expires_at))
                 except LumiError as refusal:
                     outcomes.append(refusal.with_traceback(None))  # which would hold all that is done here
                 else:
                     outcomes.append(answer)
                     granted.append(_granted(asked, answer.SerializeToString()))
             if granted:
-                written = await reservations.hold(transaction, granted, stock.taken, expires_at)
+                written = await reservations.hold(transaction, granted, locked.stock.taken, expires_at)
                 for each in granted:
                     if each.order_id not in written:
                         raise closed(each.order_id, ReservationState.RELEASED)
         return outcomes
 
-    async def _settle_others(self, batch: Sequence[tuple[Asked, _Waiting[C, A], Reservation | LumiError]]) -> None:
-        """Hold those that reserved nothing against what their request ids were answered first."""
-        keys = [asked.key for asked, _, _ in batch if asked.request_id]
-        try:
-            first = await reservations.first_answers(self._db, keys) if keys else {}
-            for asked, waiting, outcome in batch:
-                kept = first.get(asked.key)
-                if isinstance(outcome, Reservation):
-                    waiting.settle(await self._repeated(asked, outcome, kept))
-                elif kept is not None and kept[0] != asked.request_hash:
-                    waiting.settle(_request_id_reused())
-                else:
-                    waiting.settle(outcome)
-        except Exception as error:
-            for _, waiting, _ in batch:
-                waiting.settle(error)
-
-    async def _repeated(
-        self, asked: Asked, reservation: Reservation, first: tuple[bytes, bytes] | None
-    ) -> A | InvalidArgument:
+    async def _repeated(self, on: Executor, asked: Asked, reservation: Reservation, first: FirstAnswer | None) -> A:
         """The first answer where this request id had one, else what is held at today's prices, which is kept."""
         if first is None:
             answer = self._encode(reservation)
-            granted = _granted(asked, answer.SerializeToString())
-            if not asked.request_id or await reservations.keep(self._db, granted):
+            if not asked.request_id or await reservations.keep(on, _granted(asked, answer.SerializeToString())):
                 return answer
-            first = (await reservations.first_answers(self._db, [asked.key]))[asked.key]
-        request_hash, response = first
-        return self._decode(response) if request_hash == asked.request_hash else _request_id_reused()
+            first = (await reservations.first_answers(on, [asked.key]))[asked.key]
+            _check_body(asked, first)
+        return self._decode(first.response)
 
 
 def _granted(asked: Asked, response: bytes) -> Granted:
@@ -243,6 +219,11 @@ def _granted(asked: Asked, response: bytes) -> Granted:
         request_hash=asked.request_hash,
         response=response,
     )
+
+
+def _check_body(asked: Asked, first: FirstAnswer) -> None:
+    if first.request_hash != asked.request_hash:
+        raise _request_id_reused()
 
 
 def _request_id_reused() -> InvalidArgument:
