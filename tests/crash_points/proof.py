@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from tests.crash_points.points import Points, service_of
-from tests.crash_points.scenes import Scene
+from tests.crash_points.scenes import Scene, answered
 from tests.crash_points.steps import Crash
 from tests.kit.waiting import until
 from tests.races.floor import Floor
@@ -72,7 +72,8 @@ class _Lane:
             # Others, who died too, have led it past the point: once more.
             await asyncio.wait_for(living, ENDED_SECONDS)
             scene = crash.scene(scene.floor)
-            await scene.set()
+            # Here others are dying, and whoever is asked may be away, or those whom they ask.
+            await asyncio.wait_for(answered(scene.set), PASSED_SECONDS)
         raise AssertionError(f"nobody passed {point}")
 
     async def _recovering(self, points: list[str], scene: Living) -> None:

@@ -34,7 +34,7 @@ class Scene(ABC):
     async def set(self) -> None:
         """Make what is needed for it; nobody is to die yet."""
         self.soup, self.coupon, self.buyer = await asyncio.gather(
-            self.floor.put(UNITS), self.floor.coupon(), _answered(self.floor.buyer)
+            self.floor.put(UNITS), self.floor.coupon(), answered(self.floor.buyer)
         )
         self.cart = await self.fill()
 
@@ -57,7 +57,7 @@ class Scene(ABC):
             try:
                 call = partial(self.buyer.placing(self.cart, request_id=request_id), timeout=TRY_SECONDS)
                 placed = await call()
-                assert await _answered(call) == placed
+                assert await answered(call) == placed
                 self.order = placed.order.id
             except (Unavailable, DeadlineExceeded):
                 pass  # perhaps it stands: asked again, with the same request id
@@ -123,12 +123,13 @@ class Scene(ABC):
 
 async def insisted(call: Call) -> Any:
     """The answer of a call that is made again until it has one, which a repeat gets too: its request id is the same."""
-    answer = await _answered(call)
-    assert await _answered(call) == answer
+    answer = await answered(call)
+    assert await answered(call) == answer
     return answer
 
 
-async def _answered(call: Call) -> Any:
+async def answered(call: Call) -> Any:
+    """What a call is answered that is made again while those who have to answer are away."""
     while True:
         try:
             return await call()
