@@ -41,6 +41,9 @@ _r, _i = stock_reservations.c, inventories.c
 RequestKey = tuple[str, str, str]
 """Principal, method and request id."""
 
+_KEY = ("principal", "method", "request_id")
+_KEPT = (*_KEY, "request_hash", "response")
+
 
 class Granted(NamedTuple):
     """A request that gets its stock, with what its outbox row and its request record keep of the call.
@@ -100,23 +103,18 @@ _HELD_ALREADY = (
 
 def _first_answers() -> Select[Any]:
     ids = common.request_ids.c
-    asked = (
-        func.unnest(*(_each(name) for name in ("principals", "methods", "request_ids")))
-        .table_valued("principal", "method", "request_id")
-        .render_derived(name="asked")
-    )
-    same = and_(*(ids[name] == asked.c[name] for name in ("principal", "method", "request_id")))
+    asked = func.unnest(*(_each(f"{name}s") for name in _KEY)).table_valued(*_KEY).render_derived(name="asked")
+    same = and_(*(ids[name] == asked.c[name] for name in _KEY))
     return select(*(ids[name] for name in _KEPT)).join_from(asked, common.request_ids, same)
 
 
-_KEPT = ("principal", "method", "request_id", "request_hash", "response")
 _FIRST_ANSWERS = Statement(_first_answers())
 _first = _first_answers().subquery("first")
 # As one JSON array in every row, with bytes in hexadecimal digits; null as a rule.
 _ANSWERED_BEFORE = select(
     func.jsonb_agg(
         func.jsonb_build_array(
-            *(_first.c[name] for name in _KEPT[:3]), *(func.encode(_first.c[name], "hex") for name in _KEPT[3:])
+            *(_first.c[name] for name in _KEY), *(func.encode(_first.c[name], "hex") for name in FirstAnswer._fields)
         )
     )
 ).scalar_subquery()
@@ -219,10 +217,9 @@ def _told(held: Change, call: Any) -> Insert:
 
 
 def _requests(call: Any) -> Insert:
-    kept = ["principal", "method", "request_id", "request_hash", "response"]
     return insert(common.request_ids).from_select(
-        [*kept, "expires_at"],
-        select(*(call.c[name] for name in kept), func.now() + literal_column("interval '24 hours'")).where(
+        [*_KEPT, "expires_at"],
+        select(*(call.c[name] for name in _KEPT), func.now() + literal_column("interval '24 hours'")).where(
             call.c.request_id != literal_column("''")
         ),
     )
